@@ -1,0 +1,52 @@
+# One worker, by its folder name, for the CPU or for an NVIDIA GPU. From the repository root:
+#   docker build -f deploy/worker.Dockerfile --build-arg WORKER=detect -t atelier/worker-detect:0.1.0 .
+# Every layer but the last few is the same for all workers of a device, so a second worker is cheap.
+ARG PYTHON=3.11.16-slim-bookworm
+
+FROM python:${PYTHON} AS build
+WORKDIR /src
+ENV PATH=/opt/atelier/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/atelier
+ARG DEVICE=cpu
+# The public index of CPU-only builds; the usual index has only the build with CUDA (5 GB more).
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+COPY requirements/${DEVICE}.txt requirements/lock.txt
+# Without the CUDA packages for the CPU. Only torch and torchvision come from the other index.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    case "$DEVICE" in \
+      gpu) pip install --no-deps -r requirements/lock.txt ;; \
+      cpu) grep -E '^torch(vision)?==' requirements/lock.txt > requirements/torch.txt \
+        && grep -vE '^(torch|torchvision|triton|nvidia-.*|cuda-.*)==' requirements/lock.txt \
+           > requirements/rest.txt \
+        && pip install --no-deps --index-url "$TORCH_INDEX" -r requirements/torch.txt \
+        && pip install --no-deps -r requirements/rest.txt ;; \
+      *) echo "DEVICE is cpu or gpu, not $DEVICE" >&2; exit 1 ;; \
+    esac
+COPY pyproject.toml README.md ./
+COPY services services
+COPY shared shared
+COPY workers workers
+ARG WORKER
+RUN --mount=type=cache,target=/root/.cache/pip \
+    test -f "workers/${WORKER:?name a folder of workers/}/contract.py" \
+    && pip install --no-deps . && pip check
+
+FROM python:${PYTHON}
+RUN groupadd --gid 10001 atelier \
+    && useradd --uid 10001 --gid atelier --no-create-home --home-dir /var/lib/atelier \
+       --shell /usr/sbin/nologin atelier \
+    && install -d -o atelier -g atelier -m 0700 /var/lib/atelier /weights
+COPY --from=build /opt/atelier /opt/atelier
+COPY deploy/healthcheck.py /etc/atelier/
+ARG WORKER
+ENV PATH=/opt/atelier/bin:$PATH \
+    HOME=/var/lib/atelier \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    WORKER=${WORKER} \
+    ATELIER_HOME=/var/lib/atelier \
+    ATELIER_WEIGHTS_DIR=/weights
+WORKDIR /opt/atelier
+USER 10001:10001
+STOPSIGNAL SIGTERM
+CMD ["sh", "-c", "exec python -m workers.runtime \"$WORKER\""]

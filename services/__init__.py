@@ -1,0 +1,1 @@
+"""Processes and commands that people and their programs talk to."""

@@ -1,0 +1,88 @@
+"""What `atelier demo` runs: one function for each worker, listed in DEMOS."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.client.batch import Batch, Plan
+from services.client.client import Client
+from services.client.photos import name_results
+
+
+class DemoFailed(Exception):
+    """A worker did not do what the demo shows; the text says what was missing."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a demo works with."""
+
+    client: Client
+    files: Path  # holds the pinned files a demo names
+    folder: Path  # takes its pictures
+
+
+@dataclass(frozen=True)
+class Row:
+    """One finished job in the table of results."""
+
+    what: str
+    result: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The jobs that show one worker."""
+
+    worker: str
+    files: tuple[str, ...]  # pinned files that the jobs and the worker need
+    jobs: int
+    run: Callable[
+        [Scene], Generator[Row, None, None]
+    ]  # one row as each job ends; raises DemoFailed
+
+
+PHOTOS = (
+    "astronaut.png",
+    "chelsea.png",
+    "china.jpg",
+    "coffee.png",
+    "motorcycle_left.png",
+    "rocket.jpg",
+)
+PLAIN_TO_SEE = {"coffee.png": "cup", "motorcycle_left.png": "motorbike"}
+
+
+def detect_objects(scene: Scene) -> Generator[Row, None, None]:
+    """Boxes drawn into six photographs."""
+    photos = [scene.files / name for name in PHOTOS]
+    names = name_results(photos, scene.folder, ".jpg")
+    missing = dict(PLAIN_TO_SEE)
+    plan = Plan(
+        "detect.objects",
+        lambda blob_id: {"picture": blob_id, "annotate": True},
+        save=lambda photo, job: scene.client.download(_read(job.result)["annotated"], names[photo]),
+    )
+    with Batch(scene.client, plan, parallel=len(photos)) as batch:
+        for outcome in batch.outcomes(photos):
+            if outcome.job is None or outcome.saved is None:
+                raise DemoFailed(f"{outcome.photo.name}: {outcome.reason}")
+            boxes = _read(outcome.job.result)["boxes"]
+            if missing.get(outcome.photo.name) in {box["label"] for box in boxes}:
+                del missing[outcome.photo.name]
+            found = ", ".join(f"{box['label']} {box['score']:.2f}" for box in boxes)
+            yield Row(outcome.photo.name, found or "nothing", outcome.seconds)
+    if missing:
+        lost = ", ".join(f"the {label} in {name}" for name, label in missing.items())
+        raise DemoFailed(f"Objects that are plain to see were not found: {lost}.")
+
+
+def _read(result: dict[str, Any] | None) -> dict[str, Any]:
+    return result or {}
+
+
+DEMOS = (
+    Demo("detect", ("yolov3-tiny.weights", "coco.names", *PHOTOS), len(PHOTOS), detect_objects),
+)

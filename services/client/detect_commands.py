@@ -1,0 +1,148 @@
+"""`atelier detect`: find objects in many photographs."""
+
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.client.batch import Batch, Outcome, Plan, Save
+from services.client.client import Client
+from services.client.console import SOME_FAILED, USAGE, connect, format_json, leave, tell
+from services.client.job import Job
+from services.client.photos import NothingFound, find_photos, name_results
+from services.client.report import Report
+
+SHOWN = 8  # objects named in a row
+TASK = "detect.objects"
+
+
+class Priority(StrEnum):
+    low = "low"
+    normal = "normal"
+    high = "high"
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(detect)
+
+
+def detect(
+    photos: Annotated[
+        list[str], typer.Argument(metavar="PHOTO...", help="Files, folders or quoted globs.")
+    ],
+    save: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Put pictures with the boxes drawn here.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per photo.")] = False,
+    score: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Leave out less certain objects.")
+    ] = None,
+    iou: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Overlap from which boxes are one object.")
+    ] = None,
+    maximum: Annotated[
+        int | None, typer.Option("--max", min=1, help="Objects per photo at most.")
+    ] = None,
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", help="Only these labels; repeatable.")
+    ] = None,
+    priority: Annotated[Priority, typer.Option(help="Before or after your other jobs.")] = (
+        Priority.normal
+    ),
+    wait: Annotated[bool, typer.Option(help="Or print the ids of the jobs and leave.")] = True,
+    parallel: Annotated[int, typer.Option(min=1, max=256, help="Jobs under way at once.")] = 8,
+) -> None:
+    """Find objects in photographs.
+
+    Ends with 0 if all succeeded, 1 if some failed, 2 if there is nothing to do, 3 without a
+    server or a valid key, and 130 after Ctrl-C, which cancels what is under way.
+    """
+    if save is not None and not wait:
+        raise leave("--save needs the results: leave out --no-wait.", USAGE)
+    found = _find(photos)
+    options = {
+        "score_threshold": score,
+        "iou_threshold": iou,
+        "max_detections": maximum,
+        "classes": classes or None,
+        "annotate": True if save else None,
+    }
+    make_request = partial(_make_request, {k: v for k, v in options.items() if v is not None})
+    with connect() as client:
+        keep = _prepare_saving(client, found, save)
+        plan = Plan(TASK, make_request, priority, keep, wait)
+        export = _export_json if as_json else None if wait else _export_id
+        report = Report(len(found), "detect", _describe, export)
+        _run(Batch(client, plan, min(parallel, len(found))), found, report)
+    report.finish()
+    if report.failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _find(photos: list[str]) -> list[Path]:
+    try:
+        return find_photos(photos)
+    except NothingFound as error:
+        raise leave(str(error), USAGE) from error
+
+
+def _make_request(options: dict[str, Any], blob_id: str) -> dict[str, Any]:
+    return {"picture": blob_id, **options}
+
+
+def _prepare_saving(client: Client, found: list[Path], folder: Path | None) -> Save | None:
+    if folder is None:
+        return None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise leave(f"{folder} cannot be made: {error.strerror}.", USAGE) from error
+    names = name_results(found, folder, ".jpg")
+
+    def save(photo: Path, job: Job) -> Path | None:
+        drawn = (job.result or {}).get("annotated")
+        return client.download(drawn, names[photo]) if drawn else None
+
+    return save
+
+
+def _run(batch: Batch, photos: list[Path], report: Report) -> None:
+    try:
+        with report, batch:
+            for outcome in batch.outcomes(photos):
+                report.add(outcome)
+    finally:
+        if batch.cancelled:
+            tell(f"Cancelled {len(batch.cancelled)} unfinished jobs.")
+        if batch.left:
+            tell(f"Could not cancel {' '.join(batch.left)}.")
+
+
+def _describe(outcome: Outcome) -> str:
+    """The best objects with their scores, and how many more there are."""
+    result = outcome.job.result if outcome.job else None
+    boxes = (result or {}).get("boxes", [])
+    shown = ", ".join(f"{box['label']} {box['score']:.2f}" for box in boxes[:SHOWN])
+    more = f" and {len(boxes) - SHOWN} more" if len(boxes) > SHOWN else ""
+    return shown + more or "nothing"
+
+
+def _export_json(outcome: Outcome) -> str:
+    job = outcome.job
+    return format_json(
+        {
+            "photo": str(outcome.photo),
+            "job": job.id if job else None,
+            "state": job.state if job else None,
+            "result": job.result if job else None,
+            "saved": str(outcome.saved) if outcome.saved else None,
+            "error": outcome.reason or None,
+            "seconds": round(outcome.seconds, 3),
+        }
+    )
+
+
+def _export_id(outcome: Outcome) -> str | None:
+    return outcome.job.id if outcome.job else None

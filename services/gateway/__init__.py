@@ -1,0 +1,1 @@
+"""The HTTP gateway: checks requests, records jobs, streams events."""

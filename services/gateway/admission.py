@@ -1,0 +1,46 @@
+"""Refuses jobs beyond a tenant's quota, before they cost anything."""
+
+import threading
+import time
+
+from sqlalchemy import func, select
+
+from services.gateway.problems import Problem
+from shared.db import Sessions
+from shared.tables import QUEUED, Job
+
+FRESH = 1.0  # seconds a count from the database is used, with this process's own submits added
+RETRY_AFTER = 5  # seconds
+
+
+class Admission:
+    def __init__(self, sessions: Sessions, max_queued: int) -> None:
+        self._sessions, self._max_queued = sessions, max_queued
+        self._queued: dict[str, tuple[float, int]] = {}  # tenant: when counted, how many
+        self._lock = threading.Lock()
+
+    def admit(self, tenant: str) -> None:
+        """Count one more job for the tenant. Raises Problem 429 when the queue is full."""
+        counted_at, queued = self._queued.get(tenant, (float("-inf"), 0))
+        if time.monotonic() - counted_at > FRESH:
+            counted_at, queued = time.monotonic(), self._count(tenant)
+        if queued >= self._max_queued:
+            self._remember(tenant, counted_at, queued)
+            raise Problem(
+                429,
+                "queue-full",
+                f"{queued} of your jobs are waiting, the most allowed. "
+                "Wait until some have finished, then send this one again.",
+                headers={"Retry-After": str(RETRY_AFTER)},
+                position=queued,
+            )
+        self._remember(tenant, counted_at, queued + 1)
+
+    def _remember(self, tenant: str, counted_at: float, queued: int) -> None:
+        with self._lock:
+            self._queued[tenant] = (counted_at, queued)
+
+    def _count(self, tenant: str) -> int:
+        waiting = select(Job.id).where(QUEUED, Job.tenant == tenant).limit(self._max_queued)
+        with self._sessions.read() as session:
+            return session.scalar(select(func.count()).select_from(waiting.subquery())) or 0

@@ -1,0 +1,29 @@
+"""What the routes need, built once per application and replaced in tests."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from services.gateway.admission import Admission
+from services.gateway.hub import Hub
+from shared.blobs import Blobs
+from shared.contract import Task
+from shared.db import Sessions
+from shared.events import Events
+from shared.settings import Settings
+
+
+@dataclass(frozen=True)
+class Context:
+    settings: Settings
+    sessions: Sessions
+    blobs: Blobs
+    events: Events
+    hub: Hub
+    admission: Admission
+    tasks: dict[str, Task]
+
+
+def context() -> Context:
+    return cast(Context, current_app.extensions["atelier"])

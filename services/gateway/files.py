@@ -1,0 +1,67 @@
+"""Upload and download files by the sha256 of their content."""
+
+import re
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify, request, url_for
+
+from services.gateway.auth import caller, requires
+from services.gateway.context import context
+from services.gateway.inputs import add_blob, read_chunks
+from services.gateway.openapi import answers
+from services.gateway.problems import Problem
+from services.gateway.views import BlobView
+from shared.contract import BLOB_PATTERN
+
+EXTENSIONS = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+
+
+def make_blueprint() -> APIBlueprint:
+    bp = APIBlueprint("blobs", __name__, url_prefix="/v1/blobs", tag="Files")
+
+    @bp.post("")
+    @bp.doc(operation_id="upload_blob")
+    @bp.output(BlobView, status_code=201, description="Stored.")
+    @requires("blobs:write")
+    def upload() -> Response:
+        """Store a file: its bytes are the request body, whatever the Content-Type says."""
+        settings = context().settings
+        info = add_blob(caller().tenant, read_chunks(request.stream), settings.result_ttl)
+        if info.size == 0:
+            raise Problem(
+                422, "empty-file", "The body is empty: send the file's bytes as the body."
+            )
+        response = jsonify(id=info.id, size=info.size, media_type=info.media_type)
+        response.status_code = 201
+        response.headers["Location"] = url_for("blobs.download", blob_id=info.id)
+        return response
+
+    @bp.get("/<blob_id>")
+    @bp.doc(
+        operation_id="download_blob",
+        responses=answers("The file", "application/octet-stream"),
+    )
+    @requires("blobs:read")
+    def download(blob_id: str) -> Response:
+        """The bytes of a file."""
+        ctx, tenant = context(), caller().tenant
+        known = ctx.blobs.find(tenant, [blob_id]) if re.fullmatch(BLOB_PATTERN, blob_id) else {}
+        info = known.get(blob_id)
+        if info is None:
+            raise Problem(404, "unknown-blob", "There is no such file, or it has expired.")
+        extension = EXTENSIONS.get(info.media_type)
+        # Only pictures are shown in place; a page or script uploaded by somebody never runs here.
+        media_type = info.media_type if extension else "application/octet-stream"
+        shown = "inline" if extension else "attachment"
+        return Response(
+            ctx.blobs.stream(tenant, blob_id),
+            mimetype=media_type,
+            headers={
+                "Content-Length": str(info.size),
+                "Content-Disposition": f'{shown}; filename="{blob_id[:16]}{extension or ".bin"}"',
+                "ETag": f'"{blob_id}"',
+                "Cache-Control": "private, max-age=31536000, immutable",
+            },
+        )
+
+    return bp

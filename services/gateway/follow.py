@@ -1,0 +1,92 @@
+"""Waits for a job: until it ends, or event by event."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import structlog
+from redis.exceptions import RedisError
+
+from services.gateway.context import Context, context
+from services.gateway.hub import Watcher
+from services.gateway.views import is_finished
+from shared.events import TERMINAL_KINDS, Event
+from shared.tables import Job
+
+log = structlog.get_logger()
+
+PING_EVERY = 15.0  # seconds; a comment that shows whether the client is still there
+
+
+def wait_for_end(job: Job, watcher: Watcher, seconds: float) -> Job:
+    """The job as it is when it has ended, or after `seconds`."""
+    ctx = context()
+    ends_at = time.monotonic() + seconds
+    while not is_finished(job) and (left := ends_at - time.monotonic()) > 0:
+        watcher.wait(min(left, ctx.hub.patience))
+        job = read_job(ctx, job.id) or job
+    return job
+
+
+def read_job(ctx: Context, job_id: str) -> Job | None:
+    with ctx.sessions.read() as session:
+        return session.get(Job, job_id)
+
+
+class EventStream:
+    """The server-sent events of one job from `last_id` on, to its end."""
+
+    def __init__(self, ctx: Context, job_id: str, last_id: str, slots: threading.Semaphore) -> None:
+        self.ctx, self.job_id, self.last_id = ctx, job_id, last_id
+        self.slots = slots
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            with self.ctx.hub.watch(self.job_id) as watcher:
+                yield from self._follow(watcher)
+        finally:
+            self.slots.release()
+
+    def _follow(self, watcher: Watcher) -> Iterator[str]:
+        pinged_at = time.monotonic()
+        ended = False
+        snapshot_due = not self.last_id
+        while not ended:
+            events = self._read_new()
+            if not events and (snapshot_due or not watcher.wait(self.ctx.hub.patience)):
+                events = self._look(snapshot_due)
+            snapshot_due = False
+            for event in events:
+                yield write_event(event)
+                ended = ended or event.kind in TERMINAL_KINDS
+            if time.monotonic() - pinged_at >= PING_EVERY:
+                yield ": ping\n\n"
+                pinged_at = time.monotonic()
+
+    def _read_new(self) -> list[Event]:
+        try:
+            events = self.ctx.events.read_after(self.job_id, self.last_id)
+        except RedisError as error:
+            log.warning("events not read", job=self.job_id, error=str(error))
+            return []
+        if events:
+            self.last_id = events[-1].id
+        return events
+
+    def _look(self, first: bool) -> list[Event]:
+        """The job row as an event, where the stream has none: it was lost, or never written."""
+        job = read_job(self.ctx, self.job_id)
+        if job is None:  # expired while followed
+            return [Event(self.job_id, "failed", {"error": {"code": "expired", "detail": ""}})]
+        if not (first or is_finished(job)):
+            return []
+        error = {"error": {"code": job.error_code, "detail": job.error_detail}}
+        return [Event(job.id, job.state, error if job.error_code else {})]
+
+
+def write_event(event: Event) -> str:
+    """Server-sent event text; a snapshot has no id, so that resuming repeats nothing."""
+    data = json.dumps({"job": event.job_id, **event.data})
+    number = f"id: {event.id}\n" if event.id else ""
+    return f"{number}event: {event.kind}\ndata: {data}\n\n"

@@ -1,0 +1,1 @@
+"""The embedded default: every program of Atelier on one machine, without Docker or root."""

@@ -1,0 +1,186 @@
+"""Files by the sha256 of their content: bytes on disk or S3, one row per tenant and file.
+
+A row names the object that holds its bytes, and no two rows ever share an object: so deleting an
+expired file cannot take away one that is uploaded again at that moment.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO, cast
+
+import obstore
+from obstore.store import LocalStore, ObjectStore, from_url
+from sqlalchemy import case, delete, select, update
+from sqlalchemy.orm import Session
+
+from shared.db import Sessions, db_now, insert_into
+from shared.tables import StoredBlob
+
+IN_MEMORY = 2**20  # bytes of an upload kept in memory before it goes to a temporary file
+CHUNK = 2**18
+
+SIGNATURES = (
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"PK\x03\x04", "application/zip"),
+)
+
+
+class TooBig(ValueError):
+    """The content is longer than allowed."""
+
+
+@dataclass(frozen=True)
+class BlobInfo:
+    id: str
+    size: int
+    media_type: str
+
+
+class Blobs:
+    """The files of all tenants; every call names the tenant."""
+
+    def __init__(self, url: str, sessions: Sessions) -> None:
+        self.sessions = sessions
+        self.store: ObjectStore
+        if url.startswith("file://"):
+            self.store = LocalStore(url.removeprefix("file://"), mkdir=True)
+        else:
+            self.store = from_url(url)
+
+    def add(self, tenant: str, content: Iterable[bytes], keep: float, limit: int) -> BlobInfo:
+        """Store the content, durably, for at least `keep` seconds. Raises TooBig."""
+        with SpooledTemporaryFile(max_size=IN_MEMORY) as spool:
+            info = _spool(content, cast(IO[bytes], spool), limit)
+            if self._prolong(tenant, [info.id], keep) == 0:
+                spool.seek(0)
+                self._write(tenant, info, cast(IO[bytes], spool), keep)
+        return info
+
+    def find(self, tenant: str, ids: Iterable[str]) -> dict[str, BlobInfo]:
+        """The tenant's files among `ids`; another tenant's file is as unknown as no file."""
+        with self.sessions.read() as session:
+            rows = session.execute(
+                select(StoredBlob.id, StoredBlob.size, StoredBlob.media_type).where(
+                    StoredBlob.tenant == tenant, StoredBlob.id.in_(list(ids))
+                )
+            )
+            return {row.id: BlobInfo(*row) for row in rows}
+
+    def stream(self, tenant: str, blob_id: str) -> Iterator[bytes]:
+        """The content in chunks. Raises KeyError if the tenant has no such file."""
+        result = obstore.get(self.store, self._locate(tenant, blob_id))
+        return (bytes(chunk) for chunk in result.stream(min_chunk_size=CHUNK))
+
+    def read(self, tenant: str, blob_id: str) -> bytes:
+        """The whole content. Raises KeyError if the tenant has no such file."""
+        return bytes(obstore.get(self.store, self._locate(tenant, blob_id)).bytes())
+
+    def remove_expired(self, limit: int = 500) -> int:
+        """Delete files nobody needs any longer; how many."""
+        with self.sessions.begin() as session:
+            oldest = (
+                select(StoredBlob.object_name)
+                .where(StoredBlob.expires_at <= db_now())
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            )
+            names = session.scalars(oldest).all()
+            session.execute(delete(StoredBlob).where(StoredBlob.object_name.in_(names)))
+        if names:
+            obstore.delete(self.store, names)
+        return len(names)
+
+    def check(self) -> None:
+        """Raises if the store does not answer."""
+        next(iter(obstore.list(self.store, chunk_size=1)), None)
+
+    def _prolong(self, tenant: str, ids: list[str], keep: float) -> int:
+        with self.sessions.begin() as session:
+            return prolong(session, tenant, ids, keep)
+
+    def _write(self, tenant: str, info: BlobInfo, content: IO[bytes], keep: float) -> None:
+        name = f"{tenant}/{info.id[:2]}/{info.id}.{secrets.token_hex(4)}"
+        obstore.put(self.store, name, content, mode="create")
+        self._sync(name)
+        with self.sessions.begin() as session:
+            row = insert_into(session, StoredBlob).values(
+                tenant=tenant,
+                id=info.id,
+                object_name=name,
+                size=info.size,
+                media_type=info.media_type,
+                created_at=db_now(),
+                expires_at=db_now() + keep,
+            )
+            # Somebody may have uploaded the same content meanwhile: keep theirs.
+            kept = session.scalar(
+                row.on_conflict_do_update(
+                    index_elements=["tenant", "id"],
+                    set_={"expires_at": row.excluded.expires_at},
+                ).returning(StoredBlob.object_name)
+            )
+        if kept != name:
+            obstore.delete(self.store, [name])
+
+    def _sync(self, name: str) -> None:
+        """On a local disk, make the file survive a power cut."""
+        if isinstance(self.store, LocalStore) and self.store.prefix:
+            path = Path(self.store.prefix) / name
+            for target in (path, path.parent, path.parent.parent):
+                descriptor = os.open(target, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+
+    def _locate(self, tenant: str, blob_id: str) -> str:
+        with self.sessions.read() as session:
+            blob = session.get(StoredBlob, (tenant, blob_id))
+        if blob is None:
+            raise KeyError(blob_id)
+        return blob.object_name
+
+
+def prolong(session: Session, tenant: str, ids: Iterable[str], keep: float) -> int:
+    """Keep these files for at least `keep` more seconds; how many of them there are."""
+    until = db_now() + keep
+    kept = session.execute(
+        update(StoredBlob)
+        .where(StoredBlob.tenant == tenant, StoredBlob.id.in_(sorted(ids)))
+        .values(
+            expires_at=case((StoredBlob.expires_at < until, until), else_=StoredBlob.expires_at)
+        )
+        .returning(StoredBlob.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(kept.all())
+
+
+def sniff(head: bytes) -> str:
+    """The media type that the first bytes show; what a client claims is not believed."""
+    for signature, media_type in SIGNATURES:
+        if head.startswith(signature):
+            return media_type
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head and b"\0" not in head:
+        return "text/plain"
+    return "application/octet-stream"
+
+
+def _spool(content: Iterable[bytes], spool: IO[bytes], limit: int) -> BlobInfo:
+    digest, size, head = hashlib.sha256(), 0, b""
+    for chunk in content:
+        size += len(chunk)
+        if size > limit:
+            raise TooBig(f"The content is longer than {limit} bytes.")
+        head = head or chunk[:512]
+        digest.update(chunk)
+        spool.write(chunk)
+    return BlobInfo(digest.hexdigest(), size, sniff(head))

@@ -1,0 +1,75 @@
+"""What a worker promises: the tasks it runs, and the types that go in and out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
+
+BLOB_PATTERN = r"^[0-9a-f]{64}$"  # the sha256 of its content
+PICTURES = ("image/jpeg", "image/png", "image/webp")
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Marks a field that holds the id of an uploaded file; `accept` empty means any type."""
+
+    accept: tuple[str, ...] = ()
+
+
+def _schema(description: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "format": "blob", "description": description})
+
+
+BlobId = Annotated[str, Blob(), _schema("A blob id, or a data URI up to 1 MB.")]
+Picture = Annotated[
+    str, Blob(PICTURES), _schema("The blob id of a JPEG, PNG or WEBP, or a data URI up to 1 MB.")
+]
+
+
+class Message(BaseModel):
+    """A request or a result; unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing a worker does: `detect.objects` is POST /v1/detect/objects."""
+
+    name: str  # the worker's folder, a dot, the method
+    request: type[Message]
+    result: type[Message]
+    summary: str  # one line for people
+    example: dict[str, Any] = field(hash=False)  # a valid request; files as data URIs
+    max_batch: int = 1  # jobs one call of the worker method may get
+    time_limit: float = 60.0  # seconds for one call; the batch is then split or failed
+    long: bool = False  # runs for minutes and reports progress
+
+    @property
+    def queue(self) -> str:
+        return self.name.split(".")[0]
+
+    @property
+    def path(self) -> str:
+        return "/v1/" + self.name.replace(".", "/")
+
+    def blob_fields(self) -> Iterator[tuple[str, Blob, bool]]:
+        """(field, marker, whether it is a list) for every blob in the request."""
+        for name, info in self.request.model_fields.items():
+            marker, many = _find_blob(info.annotation)
+            own = [item for item in info.metadata if isinstance(item, Blob)]
+            if own or marker:
+                yield name, own[0] if own else marker or Blob(), many
+
+
+def _find_blob(annotation: Any) -> tuple[Blob | None, bool]:
+    """The marker inside `Picture | None` or `list[Picture]`, and whether it is in a list."""
+    for argument in get_args(annotation):
+        for item in getattr(argument, "__metadata__", ()):
+            if isinstance(item, Blob):
+                return item, get_origin(annotation) is list
+        marker, many = _find_blob(argument)
+        if marker:
+            return marker, many or get_origin(annotation) is list
+    return None, False

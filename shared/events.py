@@ -1,0 +1,82 @@
+"""What happens to a job, as a Redis stream per job and one channel that wakes its followers."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+log = structlog.get_logger()
+
+CHANNEL = "job-events"  # "<job id> <kind>" for whoever waits
+WAKE = "relay-wake"  # the name of a task that has new jobs
+KEEP_SECONDS = 3600
+KEEP_ENTRIES = 1000  # of one job
+RETRY_AFTER = 1.0  # seconds without trying, after Redis did not answer
+TERMINAL_KINDS = frozenset({"succeeded", "failed", "cancelled"})
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry of a job's stream; `id` is "" for a snapshot made from the job row."""
+
+    job_id: str
+    kind: str  # queued, running, progress, succeeded, failed, cancelled
+    data: dict[str, Any] = field(default_factory=dict)
+    id: str = ""
+
+
+def connect(url: str, timeout: float = 1.0) -> Redis:
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        socket_keepalive=True,
+        health_check_interval=10,
+    )
+
+
+class Events:
+    """Publishes and reads events; all of it best effort, for the job row is the truth."""
+
+    def __init__(self, url: str) -> None:
+        self.redis = connect(url)
+        self._retry_at = 0.0
+
+    def publish(self, events: Iterable[Event], wake: str | None = None) -> bool:
+        """Append each event to its job's stream and wake followers; False if Redis is down."""
+        if time.monotonic() < self._retry_at:
+            return False
+        pipe = self.redis.pipeline(transaction=False)
+        for event in events:
+            key = _key(event.job_id)
+            fields: dict[Any, Any] = {"kind": event.kind, "data": json.dumps(event.data)}
+            pipe.xadd(key, fields, maxlen=KEEP_ENTRIES, approximate=True)
+            pipe.expire(key, KEEP_SECONDS)
+            pipe.publish(CHANNEL, f"{event.job_id} {event.kind}")
+        if wake:
+            pipe.publish(WAKE, wake)
+        try:
+            pipe.execute()
+        except RedisError as error:
+            self._retry_at = time.monotonic() + RETRY_AFTER
+            log.warning("events not published", error=str(error))
+            return False
+        return True
+
+    def read_after(self, job_id: str, last_id: str) -> list[Event]:
+        """The events after `last_id` ("0": all kept). Raises RedisError if Redis is down."""
+        entries: Any = self.redis.xrange(_key(job_id), min=f"({last_id}" if last_id else "-")
+        return [
+            Event(job_id, fields["kind"], json.loads(fields["data"]), entry_id)
+            for entry_id, fields in entries
+        ]
+
+
+def _key(job_id: str) -> str:
+    return f"events:{job_id}"

@@ -1,0 +1,1 @@
+"""A job's life: the rules, and the SQL that carries them out."""

@@ -1,0 +1,1 @@
+"""A worker for tests and measurements: it does what its request says, also badly."""

@@ -1,0 +1,54 @@
+"""What the echo worker accepts and returns."""
+
+from typing import Literal
+
+from shared.contract import BlobId, Message, Task
+
+
+class SayRequest(Message):
+    text: str = ""
+    file: BlobId | None = None
+
+
+class SayResult(Message):
+    text: str
+    size: int = 0  # bytes of the file
+
+
+class ActRequest(Message):
+    """How to behave: `crash` kills the process, `hang` ignores its time limit for a while."""
+
+    act: Literal["sleep", "raise", "crash", "hang", "memory", "refuse"]
+    seconds: float = 0.0
+
+
+class CountRequest(Message):
+    number: int
+
+
+class CountResult(Message):
+    number: int
+
+
+SAY = Task(
+    "echo.say", SayRequest, SayResult, "Repeat a text.", example={"text": "hello"}, max_batch=64
+)
+ACT = Task(
+    "echo.act",
+    ActRequest,
+    SayResult,
+    "Behave as asked.",
+    example={"act": "sleep"},
+    max_batch=4,
+    time_limit=2,
+    long=True,
+)
+COUNT = Task(
+    "echo.count",
+    CountRequest,
+    CountResult,
+    "Write one row, in the transaction that finishes the job.",
+    example={"number": 1},
+    max_batch=32,
+)
+TASKS = [SAY, ACT, COUNT]

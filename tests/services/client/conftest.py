@@ -1,0 +1,36 @@
+"""A server for the client, and an environment that points at it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.client import Client
+from shared.settings import read_settings
+from tests.services.client.fake_api import KEY, FakeApi, serve_api
+
+
+@pytest.fixture(autouse=True)
+def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No server, no key, an empty home."""
+    for name in ("ATELIER_URL", "ATELIER_KEY", "DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
+    read_settings.cache_clear()
+    yield
+    read_settings.cache_clear()
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
+    with serve_api() as server:
+        monkeypatch.setenv("ATELIER_URL", server.address)
+        monkeypatch.setenv("ATELIER_KEY", KEY)
+        read_settings.cache_clear()
+        yield server
+
+
+@pytest.fixture
+def client(api: FakeApi) -> Iterator[Client]:
+    with Client(api.address, KEY, timeout=5) as client:
+        yield client

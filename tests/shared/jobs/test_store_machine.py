@@ -1,0 +1,246 @@
+"""The SQL of every step does what the pure machine does, on both databases.
+
+The database's clock cannot be set, so time passes the other way round: every time in the table
+moves into the past. Leases end at odd hundreds and the clock stands on even ones, so the real
+seconds that a run takes never decide a comparison.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import delete, select, update
+
+from shared.db import Sessions, db_now
+from shared.jobs import machine, store
+from shared.jobs.machine import TERMINAL, State
+from shared.tables import Job
+from tests.rows import make_job
+
+TICK = 200.0
+LEASE = 300.0
+MAX_FAILURES = 2
+TASKS = ("detect.objects", "text.words")
+
+
+@dataclass
+class Twin:
+    """A row as the pure machine sees it, with what only the row knows."""
+
+    task: str
+    priority: int
+    tenant: str
+    job: machine.Job
+    progress: dict[str, Any] | None = field(default=None)
+
+
+class StoreAndMachine(RuleBasedStateMachine):
+    claims = Bundle("claims")  # kept for ever, so old ones are a zombie's
+    picks = st.integers(0, 1_000_000)  # a job, by the remainder
+
+    def __init__(self, sessions: Sessions) -> None:
+        super().__init__()
+        self.sessions = sessions
+        self.now = 0.0
+        self.twins: dict[str, Twin] = {}
+        with sessions.begin() as session:
+            session.execute(delete(Job))
+
+    # Clients
+
+    @rule(
+        task=st.sampled_from(TASKS),
+        priority=st.integers(0, 2),
+        tenant=st.sampled_from(["ann", "bob"]),
+        ticks=st.sampled_from([0, 1, 2, 20, 20, 20]),
+    )
+    def submit(self, task: str, priority: int, tenant: str, ticks: int) -> None:
+        wait = ticks * TICK + TICK / 2
+        with self.sessions.begin() as session:
+            deadline = session.scalar(select(db_now() + wait))
+            row = make_job(task=task, priority=priority, tenant=tenant, deadline_at=deadline)
+            session.add(row)
+        self.twins[row.id] = Twin(task, priority, tenant, machine.Job(deadline_at=self.now + wait))
+
+    @precondition(lambda self: self.twins)
+    @rule(pick=picks, tenant=st.sampled_from(["ann", "bob"]))
+    def cancel(self, pick: int, tenant: str) -> None:
+        job_id = self._pick(pick)
+        with self.sessions.begin() as session:
+            ended = store.cancel(session, tenant, job_id)
+        mine = self.twins[job_id].tenant == tenant
+        after = machine.cancel(self.twins[job_id].job) if mine else None
+        assert (ended and (ended.id, ended.state)) == (after and (job_id, after.state))
+        self._move(job_id, after)
+
+    # The relay
+
+    @rule(ticks=st.integers(1, 3))
+    def wait(self, ticks: int) -> None:
+        self.now += ticks * TICK
+        with self.sessions.begin() as session:
+            past = {
+                column: getattr(Job, column) - ticks * TICK
+                for column in ("deadline_at", "lease_until", "dispatched_at")
+            }
+            session.execute(update(Job).values(**past))
+
+    @rule(order=st.randoms(use_true_random=False), share=st.sampled_from([0.5, 1.0]))
+    def announce(self, order: Any, share: float) -> None:
+        self.wait(1)  # so that no two announcements fall into one millisecond
+        ids = order.sample(sorted(self.twins), k=int(len(self.twins) * share))
+        with self.sessions.begin() as session:
+            announced = store.announce(session, ids)
+        expected = []
+        for rank, job_id in enumerate(ids):
+            after = machine.announce(self.twins[job_id].job, self.now + rank * 1e-3)
+            self._move(job_id, after)
+            expected += [job_id] if after else []
+        assert announced == expected
+
+    @rule()
+    def wipe_broker(self) -> None:
+        with self.sessions.begin() as session:
+            store.forget_announcements(session)
+        for job_id, twin in self.twins.items():
+            self._move(job_id, machine.forget_announcement(twin.job))
+
+    @rule()
+    def expire(self) -> None:
+        with self.sessions.begin() as session:
+            ended = store.expire(session, MAX_FAILURES)
+        self._compare_ended(ended, lambda job: machine.expire(job, self.now, MAX_FAILURES))
+
+    @rule()
+    def pass_deadlines(self) -> None:
+        with self.sessions.begin() as session:
+            ended = store.pass_deadline(session)
+        self._compare_ended(ended, lambda job: machine.pass_deadline(job, self.now))
+
+    # Workers
+
+    @rule(target=claims, task=st.sampled_from(TASKS), limit=st.integers(1, 4))
+    def claim(self, task: str, limit: int) -> Any:
+        with self.sessions.begin() as session:
+            claims = store.claim(session, task, limit, LEASE)
+        ready = [
+            (twin.priority, twin.job.dispatched_at, job_id)
+            for job_id, twin in self.twins.items()
+            if twin.task == task and machine.claim(twin.job, self.now, LEASE)
+        ]
+        assert [claim.id for claim in claims] == sorted(self._choose(sorted(ready), limit))
+        for claim in claims:
+            self._move(claim.id, machine.claim(self.twins[claim.id].job, self.now, LEASE))
+            twin = self.twins[claim.id]
+            assert (claim.fence, claim.failures) == (twin.job.fence, twin.job.failures)
+            assert (claim.tenant, claim.task) == (twin.tenant, task)
+        return multiple(*claims)
+
+    @rule(held=st.lists(claims, max_size=4), fraction=st.floats(0, 1))
+    def beat(self, held: list[store.Claim], fraction: float) -> None:
+        fences = {claim.id: claim.fence for claim in held}
+        progress = {job_id: {"fraction": fraction} for job_id in list(fences)[:2]}
+        with self.sessions.begin() as session:
+            store.extend(session, fences, LEASE, progress)
+        for job_id, fence in fences.items():
+            after = machine.extend(self.twins[job_id].job, fence, self.now, LEASE)
+            self._move(job_id, after)
+            if after:
+                self.twins[job_id].progress = progress.get(job_id)
+
+    @rule(held=st.lists(claims, max_size=4))
+    def read_orders(self, held: list[store.Claim]) -> None:
+        fences = {claim.id: claim.fence for claim in held}
+        with self.sessions.read() as session:
+            orders = store.read_orders(session, fences)
+        assert orders == {job_id: self._order(job_id, fence) for job_id, fence in fences.items()}
+
+    @rule(
+        claim=claims, state=st.sampled_from(sorted(TERMINAL)), code=st.sampled_from([None, "odd"])
+    )
+    def finish(self, claim: store.Claim, state: State, code: str | None) -> None:
+        with self.sessions.begin() as session:
+            written = store.finish(session, claim, state, error_code=code)
+        after = machine.finish(self.twins[claim.id].job, claim.fence, state, code)
+        assert written == (after is not None)
+        self._move(claim.id, after)
+
+    @rule(claim=claims)
+    def release(self, claim: store.Claim) -> None:
+        with self.sessions.begin() as session:
+            written = store.release(session, claim)
+        after = machine.release(self.twins[claim.id].job, claim.fence)
+        assert written == (after is not None)
+        self._move(claim.id, after)
+
+    @invariant()
+    def every_row_equals_its_twin(self) -> None:
+        with self.sessions.read() as session:
+            now = session.scalar(select(db_now()))
+            rows = session.scalars(select(Job)).all()
+        assert {row.id for row in rows} == set(self.twins)
+        for row in rows:
+            self._compare(row, self.twins[row.id], now - self.now)
+
+    def _compare(self, row: Job, twin: Twin, offset: float) -> None:
+        job = twin.job
+        assert (row.state, row.fence, row.failures) == (job.state, job.fence, job.failures)
+        assert (row.cancel_requested, row.error_code) == (job.cancel_requested, job.error_code)
+        assert (row.dispatched_at is None) == (job.dispatched_at is None)
+        assert (row.lease_until is None) == (job.lease_until is None)
+        if job.lease_until is not None:
+            assert abs(row.lease_until - offset - job.lease_until) < TICK / 2
+        assert row.progress == twin.progress
+        assert (row.started_at is None) == (job.fence == 0)
+        assert (row.finished_at is None) == (job.state not in TERMINAL)
+        assert (row.expires_at is None) == (job.state not in TERMINAL)
+
+    def _compare_ended(self, ended: list[store.Ended], step: Any) -> None:
+        expected = {}
+        for job_id, twin in self.twins.items():
+            after = step(twin.job)
+            self._move(job_id, after)
+            if after:
+                expected[job_id] = (after.state, after.error_code)
+        assert {end.id: (end.state, end.error_code) for end in ended} == expected
+        assert len(ended) == len(expected)
+
+    def _choose(self, ready: list[tuple[int, Any, str]], limit: int) -> list[str]:
+        """The next jobs in line; one that has lost a worker is taken alone."""
+        in_line = [job_id for _, _, job_id in ready]
+        suspect = {job_id: self.twins[job_id].job.failures > 0 for job_id in in_line}
+        if in_line and suspect[in_line[0]]:
+            return in_line[:1]
+        return [job_id for job_id in in_line if not suspect[job_id]][:limit]
+
+    def _order(self, job_id: str, fence: int) -> str | None:
+        job = self.twins[job_id].job
+        if job.state is not State.RUNNING or job.fence != fence:
+            return "lost"
+        if job.cancel_requested:
+            return "cancel"
+        return "late" if self.now >= job.deadline_at else None
+
+    def _pick(self, pick: int) -> str:
+        return sorted(self.twins)[pick % len(self.twins)]
+
+    def _move(self, job_id: str, after: machine.Job | None) -> None:
+        if after is not None:
+            self.twins[job_id].job = after
+
+
+def test_sql_equals_machine(sessions):
+    run_state_machine_as_test(
+        lambda: StoreAndMachine(sessions),
+        settings=settings(max_examples=settings.default.max_examples // 2, stateful_step_count=40),
+    )

@@ -1,0 +1,67 @@
+"""What the detect worker accepts and answers."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from shared.contract import Message, Picture, Task
+
+Xyxy = Annotated[list[float], Field(min_length=4, max_length=4)]
+
+
+class ObjectsRequest(Message):
+    """Find the objects in one picture."""
+
+    picture: Picture
+    score_threshold: float = Field(
+        0.25, ge=0, le=1, description="Boxes that score less are dropped."
+    )
+    iou_threshold: float = Field(
+        0.45,
+        ge=0,
+        le=1,
+        description="Of two boxes of one class that overlap by more, the lower score is dropped.",
+    )
+    max_detections: int = Field(100, ge=1, le=1000, description="The best so many boxes are kept.")
+    classes: list[str] | None = Field(
+        None, min_length=1, max_length=100, description="Only look for these labels."
+    )
+    annotate: bool = Field(False, description="Also draw the boxes into a copy of the picture.")
+
+
+class Box(Message):
+    """One object."""
+
+    label: str
+    class_id: int
+    score: float
+    xyxy: Xyxy = Field(description="Left, top, right, bottom in pixels of the upright picture.")
+
+
+class ObjectsResult(Message):
+    """The objects in one picture, the best score first."""
+
+    width: int
+    height: int
+    boxes: list[Box]
+    annotated: str | None = Field(None, description="The blob id of a JPEG with the boxes drawn.")
+    model: str
+
+
+# A grey dot, so that the example is a valid request on its own.
+_DOT = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
+
+OBJECTS = Task(
+    name="detect.objects",
+    request=ObjectsRequest,
+    result=ObjectsResult,
+    summary="Find objects of the 80 COCO classes: a box, a label and a score for each.",
+    example={"picture": _DOT, "score_threshold": 0.25, "annotate": False},
+    max_batch=8,
+    time_limit=60.0,
+)
+
+TASKS = [OBJECTS]

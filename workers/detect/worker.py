@@ -1,0 +1,130 @@
+"""Runs object detection jobs with YOLOv3-tiny."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from shared.settings import Settings
+from shared.weights import locate
+from workers.detect.contract import OBJECTS, Box, ObjectsRequest, ObjectsResult
+from workers.detect.darknet import load_darknet
+from workers.detect.draw import annotate
+from workers.detect.model import SIZE, YoloV3Tiny
+from workers.detect.process import Fit, letterbox, select, stack
+from workers.runtime.images import decode, encode_jpeg
+from workers.runtime.run import InvalidInput, JobError, Run
+from workers.runtime.serve import serve
+
+MODEL = "yolov3-tiny"
+
+
+@dataclass
+class Opened:
+    """A job whose request and picture are good."""
+
+    run: Run[ObjectsRequest]
+    square: np.ndarray  # (416, 416, 3) uint8
+    fit: Fit
+    classes: list[int] | None  # only look for these
+    picture: Image.Image | None  # kept only if it will be drawn on
+
+
+class DetectWorker:
+    """Keeps the network loaded; answers up to eight pictures with one pass of it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.max_pixels = settings.max_pixels
+        self.device = choose_device(settings.device)
+        self.labels = locate("coco.names", settings.weights).read_text().splitlines()
+        network = YoloV3Tiny(len(self.labels))
+        load_darknet(network, locate(f"{MODEL}.weights", settings.weights))
+        network.eval().fuse()
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)
+
+    def warm_up(self) -> None:
+        self._predict([np.zeros((SIZE, SIZE, 3), np.uint8)])
+
+    def objects(self, batch: Sequence[Run[ObjectsRequest]]) -> list[ObjectsResult | JobError]:
+        opened = [self._open(run) for run in batch]
+        good = [job for job in opened if isinstance(job, Opened)]
+        predictions = iter(self._predict([job.square for job in good]))
+        return [
+            self._answer(job, *next(predictions)) if isinstance(job, Opened) else job
+            for job in opened
+        ]
+
+    def _open(self, run: Run[ObjectsRequest]) -> Opened | JobError:
+        try:
+            classes = self._class_ids(run.request.classes)
+            picture = decode(run.read(run.request.picture), self.max_pixels)
+        except JobError as error:
+            return error
+        fit = Fit.of(picture.width, picture.height, SIZE)
+        kept = picture if run.request.annotate else None
+        return Opened(run, letterbox(picture, fit), fit, classes, kept)
+
+    def _class_ids(self, labels: list[str] | None) -> list[int] | None:
+        if labels is None:
+            return None
+        for label in labels:
+            if label not in self.labels:
+                known = difflib.get_close_matches(label, self.labels, n=3, cutoff=0.5)
+                raise InvalidInput(
+                    f"There is no class {label!r}. Known: {', '.join(known or self.labels)}."
+                )
+        return [self.labels.index(label) for label in labels]
+
+    @torch.inference_mode()
+    def _predict(self, squares: list[np.ndarray]) -> list[tuple[Tensor, Tensor]]:
+        """Boxes (2535, 4) on the square and scores (2535, C) for each, on the CPU."""
+        if not squares:
+            return []
+        boxes, scores = self.network.predict(stack(squares, self.device))
+        return list(zip(boxes.cpu(), scores.cpu(), strict=True))
+
+    def _answer(self, job: Opened, boxes: Tensor, scores: Tensor) -> ObjectsResult:
+        request = job.run.request
+        if job.classes is not None:
+            wanted = torch.zeros(scores.shape[1], dtype=torch.bool)
+            wanted[job.classes] = True
+            scores = torch.where(wanted, scores, -1.0)
+        limits = (request.score_threshold, request.iou_threshold, request.max_detections)
+        boxes, best, classes = select(boxes, scores, *limits)
+        found = self._name(job.fit.to_picture(boxes), best, classes)
+        annotated = None
+        if job.picture is not None:
+            drawn = encode_jpeg(annotate(job.picture, found))
+            annotated = job.run.save(drawn, "image/jpeg")
+        width, height = job.fit.picture
+        return ObjectsResult(
+            width=width, height=height, boxes=found, annotated=annotated, model=MODEL
+        )
+
+    def _name(self, boxes: Tensor, scores: Tensor, classes: Tensor) -> list[Box]:
+        """Boxes with a label; one that lies wholly on the grey border has no area left."""
+        rows = zip(boxes.tolist(), scores.tolist(), classes.tolist(), strict=True)
+        return [
+            Box(
+                label=self.labels[class_id],
+                class_id=class_id,
+                score=round(score, 4),
+                xyxy=[round(value, 2) for value in box],
+            )
+            for box, score, class_id in rows
+            if box[2] > box[0] and box[3] > box[1]
+        ]
+
+
+def choose_device(wanted: str) -> torch.device:
+    """`auto` is the first CUDA device, or the CPU where there is none."""
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted)
+
+
+app = serve("detect", DetectWorker, {OBJECTS: DetectWorker.objects})

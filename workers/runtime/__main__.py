@@ -1,0 +1,46 @@
+"""Runs one worker: `python -m workers.runtime detect`."""
+
+import logging
+import os
+import sys
+from importlib import import_module
+
+from shared.logs import configure_logs
+from shared.settings import Settings, read_settings
+
+
+def main(name: str) -> None:
+    settings = read_settings()
+    configure_logs(settings.log_level)
+    logging.getLogger("celery").setLevel(logging.WARNING)  # one line per message says nothing
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, str(settings.torch_threads))
+    app = import_module(f"workers.{name}.worker").app
+    if uses_cuda(settings):
+        app.conf.worker_pool_start_method = "spawn"  # CUDA does not survive a fork
+    app.worker_main(
+        [
+            "worker",
+            f"--queues={name}",
+            f"--hostname={name}-{os.getpid()}@%h",
+            "--pool=prefork",
+            f"--concurrency={settings.worker_processes}",
+            "--loglevel=warning",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+        ]
+    )
+
+
+def uses_cuda(settings: Settings) -> bool:
+    torch = sys.modules.get("torch")
+    if torch is None or settings.device == "cpu":
+        return False
+    return settings.device.startswith("cuda") or bool(torch.cuda.is_available())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("Usage: python -m workers.runtime NAME, where NAME is a folder of workers/")
+    main(sys.argv[1])

@@ -1,0 +1,76 @@
+"""The only place where pictures from outside become pixels, and pixels become files again."""
+
+import struct
+import zlib
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from workers.runtime.run import InvalidInput
+
+MAX_PIXELS = 40_000_000
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+# What Pillow's decoders raise on damaged files; MemoryError must pass.
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError)
+
+# Pillow only warns between its limit and twice that; `decode` refuses first, at our own limit.
+Image.MAX_IMAGE_PIXELS = None
+
+
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """An upright RGB picture without metadata; raises InvalidInput.
+
+    The size is checked before a pixel is decoded. Transparent parts become white, an animation
+    its first frame.
+    """
+    try:
+        picture = Image.open(BytesIO(data), formats=FORMATS)
+    except DAMAGED as error:
+        raise InvalidInput("The file is not a JPEG, PNG or WEBP picture: convert it.") from error
+    _check_size(picture, max_pixels)
+    try:
+        picture.load()
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _flatten(picture)
+    except DAMAGED as error:
+        raise InvalidInput(
+            "The picture is damaged or incomplete: save it again and upload the new file."
+        ) from error
+
+
+def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
+    """The JPEG file of an RGB picture, with nothing in it but the picture."""
+    bare = Image.new("RGB", image.size)
+    bare.paste(image)
+    file = BytesIO()
+    bare.save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+def _check_size(picture: Image.Image, max_pixels: int) -> None:
+    frames = getattr(picture, "n_frames", 1)
+    if picture.format == "MPO":  # phones add small copies that are never decoded
+        frames = 1
+    pixels = picture.width * picture.height * frames
+    if pixels > max_pixels:
+        size = f"{picture.width} x {picture.height}" + (f" x {frames} frames" * (frames > 1))
+        raise InvalidInput(
+            f"The picture has {size} = {pixels} pixels, more than {max_pixels}: make it smaller."
+        )
+
+
+def _flatten(picture: Image.Image) -> Image.Image:
+    """Any mode to RGB, on white."""
+    if picture.mode.startswith("I"):  # 16 bits of grey, which convert() would clip to 255
+        grey = np.asarray(picture).astype(np.int32) >> 8
+        return Image.fromarray(grey.clip(0, 255).astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        paper = Image.new("RGB", layer.size, "white")
+        paper.paste(layer, mask=layer.getchannel("A"))
+        return paper
+    plain = picture.convert("RGB")
+    plain.info = {}
+    return plain

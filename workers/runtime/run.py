@@ -1,0 +1,61 @@
+"""One job as a worker method sees it: its request, its files, its progress."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy.orm import Session
+
+from shared.contract import Message
+
+R = TypeVar("R", bound=Message)
+
+Effect = Callable[[Session], None]  # runs in the transaction that finishes the job
+
+
+class JobError(Exception):
+    """A job that cannot succeed; `code` is for programs, the text tells people what to do."""
+
+    code = "failed"
+
+
+class InvalidInput(JobError):
+    """The job's input cannot be used; retrying will not help."""
+
+    code = "invalid_input"
+
+
+class TooLarge(JobError):
+    """The job needs more memory than the worker has."""
+
+    code = "too_large"
+
+
+class Cancelled(Exception):
+    """Raised inside a worker method once its job was cancelled or its deadline passed."""
+
+
+@dataclass
+class Run(Generic[R]):
+    """A claimed job. Worker methods get a sequence of these and answer in the same order."""
+
+    job_id: str
+    tenant: str
+    request: R
+    read: Callable[[str], bytes]  # the content of a blob
+    save: Callable[[bytes, str], str]  # (content, media type) -> the id of a new blob
+    report: Callable[[dict[str, Any]], None]  # publishes one event
+    stop_requested: Callable[[], bool]
+    effects: list[Effect] = field(default_factory=list)
+
+    def progress(self, fraction: float, step: str = "", preview: str | None = None) -> None:
+        """Tell followers how far the job is: fraction in [0, 1], preview the id of a blob.
+
+        Raises Cancelled if the job should stop, so a loop that reports can be cancelled.
+        """
+        self.report({"fraction": round(fraction, 4), "step": step, "preview": preview})
+        self.raise_if_cancelled()
+
+    def raise_if_cancelled(self) -> None:
+        if self.stop_requested():
+            raise Cancelled
