@@ -38,7 +38,9 @@ def _sqlite_now(*_: Any, **__: Any) -> str:
 
 @compiles(db_now, "postgresql")
 def _postgres_now(*_: Any, **__: Any) -> str:
-    return "extract(epoch from clock_timestamp())::double precision"
+    # One instant per statement, as on SQLite: clock_timestamp() moves on between the rows of one
+    # UPDATE, and no index can be searched for it.
+    return "extract(epoch from statement_timestamp())::double precision"
 
 
 class Sessions:

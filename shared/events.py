@@ -15,6 +15,7 @@ log = structlog.get_logger()
 CHANNEL = "job-events"  # "<job id> <kind>" for whoever waits
 WAKE = "relay-wake"  # the name of a task that has new jobs
 KEEP_SECONDS = 3600
+KEEP_ENDED_SECONDS = 120  # after that the job row tells how it ended
 KEEP_ENTRIES = 1000  # of one job
 RETRY_AFTER = 1.0  # seconds without trying, after Redis did not answer
 TERMINAL_KINDS = frozenset({"succeeded", "failed", "cancelled"})
@@ -25,9 +26,16 @@ class Event:
     """One entry of a job's stream; `id` is "" for a snapshot made from the job row."""
 
     job_id: str
-    kind: str  # queued, running, progress, succeeded, failed, cancelled
+    kind: str  # queued, running, progress, preview, succeeded, failed, cancelled
     data: dict[str, Any] = field(default_factory=dict)
     id: str = ""
+
+
+def outcome_event(
+    job_id: str, state: str, code: str | None = None, detail: str | None = None
+) -> Event:
+    """The event of an outcome, or of a job going back to the queue."""
+    return Event(job_id, state, {"error": {"code": code, "detail": detail}} if code else {})
 
 
 def connect(url: str, timeout: float = 1.0) -> Redis:
@@ -57,7 +65,8 @@ class Events:
             key = _key(event.job_id)
             fields: dict[Any, Any] = {"kind": event.kind, "data": json.dumps(event.data)}
             pipe.xadd(key, fields, maxlen=KEEP_ENTRIES, approximate=True)
-            pipe.expire(key, KEEP_SECONDS)
+            over = event.kind in TERMINAL_KINDS
+            pipe.expire(key, KEEP_ENDED_SECONDS if over else KEEP_SECONDS)
             pipe.publish(CHANNEL, f"{event.job_id} {event.kind}")
         if wake:
             pipe.publish(WAKE, wake)

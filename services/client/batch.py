@@ -45,8 +45,9 @@ class Batch:
         self.client = client
         self.plan = plan
         self.parallel = parallel
-        self.cancelled: list[str] = []
-        self.left: list[str] = []  # jobs that could not be cancelled
+        self.cancelled: list[str] = []  # job ids
+        self.stopping: list[str] = []  # were running: asked to stop
+        self.left: list[str] = []  # could not be cancelled
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="batch")
         self._unfinished: dict[str, None] = {}  # job ids; a dict, since its changes are atomic
 
@@ -113,7 +114,11 @@ class Batch:
     def _cancel_unfinished(self) -> None:
         for job_id in list(self._unfinished):
             try:
-                self.client.cancel(job_id)
-                self.cancelled.append(job_id)
+                job = self.client.cancel(job_id)
             except ClientError:
                 self.left.append(job_id)
+                continue
+            if job.state == "cancelled":
+                self.cancelled.append(job_id)
+            elif not job.finished:
+                self.stopping.append(job_id)

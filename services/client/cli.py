@@ -24,18 +24,14 @@ COMMANDS = {
 class LazyGroup(TyperGroup):
     """Lists commands by the summaries above, and imports the one that is run."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return [*COMMANDS, *super().list_commands(ctx)]
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        known = super().get_command(ctx, cmd_name)
-        if known is None and cmd_name in COMMANDS:
-            return TyperCommand(cmd_name, help=COMMANDS[cmd_name][2])
-        return known
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, (_, _, summary) in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=summary))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] in COMMANDS:
-            self.commands[args[0]] = load_command(args[0])
+            self.add_command(load_command(args[0]))
         return super().resolve_command(ctx, args)
 
 
@@ -59,15 +55,22 @@ app = typer.Typer(
 )
 
 
+def print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("atelier"))
+        raise typer.Exit
+
+
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    _: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True),
+    ] = False,
 ) -> None:
-    if version:
-        from importlib.metadata import version as read_version
-
-        typer.echo(read_version("atelier"))
-        raise typer.Exit
+    """Options that need no command."""
 
 
 def main() -> None:

@@ -115,7 +115,9 @@ def _run(batch: Batch, photos: list[Path], report: Report) -> None:
                 report.add(outcome)
     finally:
         if batch.cancelled:
-            tell(f"Cancelled {len(batch.cancelled)} unfinished jobs.")
+            tell(f"Cancelled {len(batch.cancelled)} jobs.")
+        if batch.stopping:
+            tell(f"Asked {len(batch.stopping)} running jobs to stop.")
         if batch.left:
             tell(f"Could not cancel {' '.join(batch.left)}.")
 

@@ -1,22 +1,31 @@
 """Waits for a job: until it ends, or event by event."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
 
 import structlog
+from flask import request
 from redis.exceptions import RedisError
 
 from services.gateway.context import Context, context
 from services.gateway.hub import Watcher
 from services.gateway.views import is_finished
-from shared.events import TERMINAL_KINDS, Event
+from shared.events import TERMINAL_KINDS, Event, outcome_event
 from shared.tables import Job
 
 log = structlog.get_logger()
 
+WAIT_PATTERN = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
 PING_EVERY = 15.0  # seconds; a comment that shows whether the client is still there
+
+
+def read_wait(longest: float) -> float:
+    """Seconds of the header `Prefer: wait=N` (RFC 7240), at most `longest`; 0 without it."""
+    found = WAIT_PATTERN.search(request.headers.get("Prefer", ""))
+    return min(float(found[1]), longest) if found else 0.0
 
 
 def wait_for_end(job: Job, watcher: Watcher, seconds: float) -> Job:
@@ -78,11 +87,10 @@ class EventStream:
         """The job row as an event, where the stream has none: it was lost, or never written."""
         job = read_job(self.ctx, self.job_id)
         if job is None:  # expired while followed
-            return [Event(self.job_id, "failed", {"error": {"code": "expired", "detail": ""}})]
+            return [outcome_event(self.job_id, "failed", "expired", "The job is deleted.")]
         if not (first or is_finished(job)):
             return []
-        error = {"error": {"code": job.error_code, "detail": job.error_detail}}
-        return [Event(job.id, job.state, error if job.error_code else {})]
+        return [outcome_event(job.id, job.state, job.error_code, job.error_detail)]
 
 
 def write_event(event: Event) -> str:

@@ -5,7 +5,7 @@ import binascii
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import IO, Any, get_origin
+from typing import IO, Any, get_args, get_origin
 from urllib.parse import unquote_to_bytes
 
 from flask import request
@@ -95,17 +95,18 @@ def _read_form(task: Task, tenant: str, keep: float) -> dict[str, Any]:
 
 
 def _read_field(task: Task, name: str, values: list[str]) -> Any:
-    """A form field as the contract wants it: repeated for a list, JSON for anything nested."""
+    """A form field as the contract wants it: repeated or JSON for a list, JSON for an object."""
     field = task.request.model_fields.get(name)
+    annotation = field.annotation if field else None
+    kinds = {annotation, *get_args(annotation)}  # of `list[str] | None`, say
+    is_list = any(get_origin(kind) is list for kind in kinds)
     text = values[-1]
-    if text[:1] in ("[", "{"):
+    if text[:1] in ("[", "{") and str not in kinds:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
             return text  # the contract will say what is wrong with it
-    if field is not None and get_origin(field.annotation) is list:
-        return values
-    return text
+    return values if is_list else text
 
 
 def _store_inline(value: Any, many: bool, tenant: str, keep: float) -> Any:

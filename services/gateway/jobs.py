@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from services.gateway.auth import caller, requires
 from services.gateway.context import context
-from services.gateway.follow import EventStream
+from services.gateway.follow import EventStream, read_wait, wait_for_end
 from services.gateway.openapi import answers
 from services.gateway.problems import Problem
 from services.gateway.submit import find_job
@@ -53,9 +53,13 @@ def make_blueprint(max_streams: int) -> APIBlueprint:
     @bp.output(JobView)
     @requires("jobs:read")
     def read(job_id: str) -> Response:
-        """One job, with its result once it has one."""
-        with context().sessions.read() as session:
-            job = find_job(session, caller().tenant, job_id)
+        """One job, with its result once it has one; `Prefer: wait=N` waits for its end."""
+        ctx = context()
+        with ctx.hub.watch(job_id) as watcher:
+            with ctx.sessions.read() as session:
+                job = find_job(session, caller().tenant, job_id)
+            job = wait_for_end(job, watcher, read_wait(ctx.settings.max_wait))
+        with ctx.sessions.read() as session:
             return jsonify(show_job(job, _position(session, job)))
 
     @bp.post("/<job_id>/cancel")

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from apiflask import APIFlask, HTTPError
 from flask import Response, request
+from obstore.exceptions import BaseError as StoreError
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -105,7 +106,8 @@ def register(app: APIFlask) -> None:
         )
 
     @app.errorhandler(OSError)
-    def disk_trouble(error: OSError) -> Response:
+    @app.errorhandler(StoreError)
+    def disk_trouble(error: Exception) -> Response:
         log.error("storage error", error=str(error), path=request.path)
         return render(
             Problem(

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from services.gateway.auth import caller, requires
 from services.gateway.context import context
-from services.gateway.follow import wait_for_end
+from services.gateway.follow import read_wait, wait_for_end
 from services.gateway.inputs import list_blobs, read_request
 from services.gateway.problems import Problem
 from services.gateway.views import PRIORITIES, JobView, PriorityName, is_finished, show_job
@@ -28,7 +28,6 @@ from shared.settings import Settings
 from shared.tables import IdempotencyKey, Job
 
 KEY_PATTERN = re.compile(r"[!-~]{1,200}")  # visible ASCII
-WAIT_PATTERN = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")  # RFC 7240
 
 
 class SubmitOptions(BaseModel):
@@ -92,7 +91,7 @@ def _submit(task: Task, options: SubmitOptions) -> Response:
         key=_read_idempotency_key(),
     )
     job_id = new_id()
-    seconds = _read_wait(ctx.settings.max_wait)
+    seconds = read_wait(ctx.settings.max_wait)
     with ctx.hub.watch(job_id) as watcher:
         job, created = _record(submission, job_id)
         if created:
@@ -194,11 +193,6 @@ def _read_idempotency_key() -> str | None:
             422, "invalid-request", "Idempotency-Key: 1 to 200 visible ASCII characters, please."
         )
     return key
-
-
-def _read_wait(longest: float) -> float:
-    found = WAIT_PATTERN.search(request.headers.get("Prefer", ""))
-    return min(float(found[1]), longest) if found else 0.0
 
 
 def find_job(session: Session, tenant: str, job_id: str) -> Any:

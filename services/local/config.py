@@ -52,12 +52,10 @@ def write_config(programs: Sequence[Program], socket: Path) -> str:
 
 
 def _write_program(program: Program) -> list[str]:
-    environment = ",".join(f'{key}="{value}"' for key, value in program.environment.items())
     return [
         f"[program:{program.name}]",
         f"command = {' '.join(map(_quote, program.command))}",
         f"directory = {program.directory or f'%(ENV_{START_FOLDER})s'}",
-        f"environment = {_escape(environment)}",
         f"priority = {int(program.stage)}",
         "autostart = true",
         "autorestart = true",

@@ -1,7 +1,7 @@
 """The programs of a stack: what runs, with which command, and in which stage."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,7 +36,6 @@ class Program:
     start_seconds: int = 1  # a program that ends sooner has failed to start
     stop_seconds: int = 15  # from SIGTERM to SIGKILL
     directory: str = ""  # inside the state folder; empty: where the stack was started from
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 def plan_programs(settings: Settings, port: int, embedded_broker: bool) -> list[Program]:
@@ -51,7 +50,6 @@ def plan_programs(settings: Settings, port: int, embedded_broker: bool) -> list[
             "services.gateway.app:create_app()",
         ),
         Stage.SERVICES,
-        stop_seconds=35,
     )
     relay = Program("relay", (*PYTHON, "services.relay"), Stage.SERVICES)
     return [*broker, gateway, relay, *map(make_worker, choose_workers(settings.workers))]
@@ -66,9 +64,7 @@ def make_worker(name: str) -> Program:
         name,
         (*PYTHON, "workers.runtime", name),
         Stage.WORKERS,
-        stop_seconds=35,  # 25 s for the batch in hand, the rest to give its jobs back
-        # The first SIGTERM ends a worker like SIGQUIT: in bounded time, its jobs given back.
-        environment={"REMAP_SIGTERM": "SIGQUIT"},
+        stop_seconds=35,  # for the batch in hand; the jobs behind it are given back at once
     )
 
 

@@ -5,7 +5,7 @@ from sqlalchemy import delete, select
 
 from shared.blobs import Blobs
 from shared.db import Sessions, db_now
-from shared.events import Event, Events
+from shared.events import Events, outcome_event
 from shared.jobs import store
 from shared.settings import Settings
 from shared.tables import IdempotencyKey, Job, WorkerProcess
@@ -31,14 +31,7 @@ class Sweeper:
         for job in moved:
             log.info("job taken back", job=job.id, state=job.state, reason=job.error_code)
         self.events.publish(
-            Event(
-                job.id,
-                job.state,
-                {"error": {"code": job.error_code, "detail": job.error_detail}}
-                if job.error_code
-                else {},
-            )
-            for job in moved
+            outcome_event(job.id, job.state, job.error_code, job.error_detail) for job in moved
         )
         return len(moved)
 

@@ -105,6 +105,8 @@ def extend(
     session: Session, fences: Mapping[str, int], lease: float, progress: Mapping[str, Any]
 ) -> None:
     """Keep the jobs that are still held, and record how far they are."""
+    if not fences:
+        return
     job = Job.__table__
     rows = [
         {"job": job_id, "held": fence, "step": progress.get(job_id)}

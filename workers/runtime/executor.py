@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from shared.blobs import Blobs
 from shared.contract import Message, Task
 from shared.db import Sessions
-from shared.events import Event, Events
+from shared.events import Event, Events, outcome_event
 from shared.jobs import store
 from shared.jobs.machine import DEADLINE_EXCEEDED, State
 from shared.settings import Settings
@@ -197,7 +197,7 @@ class Executor:
             raise  # the whole transaction is tried again
         except Exception as error:  # noqa: BLE001  (a refused effect fails its job, not its batch)
             return self._finish(session, claim, self._explain(claim.task, claim.id, error))
-        return ended_event(claim.id, state, code, detail)
+        return outcome_event(claim.id, state, code, detail)
 
     def _make_run(self, task: Task, claim: store.Claim) -> Run[Any]:
         sent_at = 0.0
@@ -205,9 +205,10 @@ class Executor:
         def report(progress: dict[str, Any]) -> None:
             nonlocal sent_at
             self.heartbeat.note_progress(claim.id, progress)
-            if progress.get("preview") or time.monotonic() - sent_at >= PROGRESS_EVERY:
+            kind = "preview" if progress.get("preview") else "progress"
+            if kind == "preview" or time.monotonic() - sent_at >= PROGRESS_EVERY:
                 sent_at = time.monotonic()
-                self.events.publish([Event(claim.id, "progress", progress)])
+                self.events.publish([Event(claim.id, kind, progress)])
 
         def read(blob_id: str) -> bytes:
             try:
@@ -244,7 +245,3 @@ class Executor:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             self.heartbeat.call_ends = None
-
-
-def ended_event(job_id: str, state: State, code: str | None, detail: str | None) -> Event:
-    return Event(job_id, state, {"error": {"code": code, "detail": detail}} if code else {})

@@ -73,7 +73,7 @@ class Heartbeat(threading.Thread):
         while True:
             try:
                 self.tick()
-            except SQLAlchemyError as error:  # the database is away: the lease decides
+            except (SQLAlchemyError, OSError) as error:  # nothing to do: the lease decides
                 log.warning("heartbeat failed", error=str(error))
             time.sleep(TICK)
 

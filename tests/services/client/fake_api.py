@@ -14,7 +14,6 @@ from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 KEY = "atl_test"
-DOG = {"label": "dog", "class_id": 16, "score": 0.91, "xyxy": [1.0, 2.0, 3.0, 4.0]}
 DRAWN = b"a picture with boxes"
 
 Fault = Callable[[], Response | None]
@@ -33,6 +32,7 @@ class FakeApi:
     events: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     cut_after: list[int] = field(default_factory=list)  # events before each stream is cut
     hold: bool = False  # jobs stay running
+    labels: dict[bytes, str] = field(default_factory=dict)  # what is in a picture; else a dog
     most_open: int = 0  # jobs that were unfinished at one moment
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -93,7 +93,9 @@ class FakeApi:
             return
         job["state"] = "succeeded"
         drawn = self.add_blob(DRAWN) if asked.get("annotate") else None
-        job["result"] = {"width": 8, "height": 8, "boxes": [DOG], "annotated": drawn, "model": "m"}
+        label = self.labels.get(self.blobs.get(asked.get("picture", ""), b""), "dog")
+        box = {"label": label, "class_id": 16, "score": 0.91, "xyxy": [1.0, 2.0, 3.0, 4.0]}
+        job["result"] = {"width": 8, "height": 8, "boxes": [box], "annotated": drawn, "model": "m"}
 
 
 def refuse(status: int, **headers: str) -> Fault:

@@ -214,7 +214,7 @@ def test_ctrl_c_cancels_what_is_under_way(api: FakeApi, tmp_path: Path) -> None:
         child.kill()
         child.wait()
     assert child.returncode == 130, stderr
-    assert "Cancelled 6 unfinished jobs." in stderr
+    assert "Cancelled 6 jobs." in stderr
     assert "Traceback" not in stderr
     assert len(api.jobs) == 6
     assert {job["state"] for job in api.jobs.values()} == {"cancelled"}

@@ -16,7 +16,7 @@ from tests.package_index import make_catalog, make_wheel, pin, run_package_index
 NET, PICTURE = b"net" * 1000, b"picture" * 1000
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def catalog(monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
     """Two files in one wheel of a package index on this machine."""
     with run_package_index() as index:
@@ -32,7 +32,7 @@ def catalog(monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
 
 
 @pytest.fixture(autouse=True)
-def folder(catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("ATELIER_WEIGHTS_DIR", str(tmp_path / "weights"))
     read_settings.cache_clear()
     yield tmp_path / "weights"

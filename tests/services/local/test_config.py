@@ -42,7 +42,6 @@ def test_a_worker_gets_time_to_finish_and_only_its_first_process_is_asked(tmp_pa
     [detect] = read_config(text, tmp_path, monkeypatch)["workers"].process_configs
     assert detect.stopwaitsecs == 35
     assert (detect.stopasgroup, detect.killasgroup) == (False, True)
-    assert detect.environment == {"REMAP_SIGTERM": "SIGQUIT"}
     assert shlex.split(detect.command)[-2:] == ["workers.runtime", "detect"]
     assert detect.stdout_logfile == "logs/detect.log"
     assert detect.stdout_logfile_maxbytes == 10 * 2**20

@@ -1,0 +1,162 @@
+"""The detect worker on real photographs."""
+
+import base64
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from shared.settings import Settings
+from shared.weights import MissingWeights
+from workers.detect.contract import OBJECTS, TASKS, ObjectsRequest, ObjectsResult
+from workers.detect.worker import DetectWorker, app, choose_device
+from workers.runtime.images import decode
+from workers.runtime.run import InvalidInput
+
+
+def iou(one: list[float], other: list[float]) -> float:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    both = max(0.0, width) * max(0.0, height)
+    areas = [(b[2] - b[0]) * (b[3] - b[1]) for b in (one, other)]
+    return both / (sum(areas) - both)
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "place"),  # places measured by hand
+    [
+        ("coffee.png", "cup", [170, 15, 415, 305]),
+        ("motorcycle_left.png", "motorbike", [105, 45, 685, 455]),
+    ],
+)
+def test_the_object_in_a_photograph_is_found_where_it_is(name, label, place, worker, jobs, photo):
+    [result] = worker.objects([jobs.make(photo(name))])
+    best = result.boxes[0]
+    assert best.label == label
+    assert best.score > 0.5
+    assert iou(best.xyxy, place) > 0.8
+
+
+@pytest.mark.parametrize("name", ["rocket.jpg", "china.jpg", "chelsea.png"])
+def test_a_photograph_without_a_clear_object_has_no_boxes(name, worker, jobs, photo):
+    [result] = worker.objects([jobs.make(photo(name))])
+    assert result.boxes == []
+    assert result.annotated is None
+
+
+def test_a_small_object_gets_a_box_of_its_size(worker, jobs, photo):
+    """The cup shrunk to 61 x 72 pixels: found by the fine grid, whose anchors decide its size."""
+    cup = decode(photo("coffee.png")).crop((60, 0, 500, 400)).resize((110, 100))
+    wide = Image.new("RGB", (416, 416), "white")
+    wide.paste(cup, (150, 150))
+    content = BytesIO()
+    wide.save(content, "PNG")
+    [result] = worker.objects([jobs.make(content.getvalue(), classes=["cup"])])
+    assert result.boxes, "the cup was not found"
+    place = [150 + (170 - 60) / 4, 150 + 15 / 4, 150 + (415 - 60) / 4, 150 + 305 / 4]
+    assert iou(result.boxes[0].xyxy, place) > 0.5
+
+
+def test_a_damaged_picture_fails_alone(worker, jobs, photo):
+    cup, broken = photo("coffee.png"), photo("coffee.png")[:5000]
+    first, second, third = worker.objects([jobs.make(data) for data in (cup, broken, cup)])
+    assert isinstance(second, InvalidInput)
+    assert first.boxes == third.boxes
+    assert first.boxes[0].label == "cup"
+
+
+def test_a_batch_of_bad_jobs_is_all_errors(worker, jobs):
+    answers = worker.objects([jobs.make(b"no picture"), jobs.make(b"")])
+    assert all(isinstance(answer, InvalidInput) for answer in answers)
+
+
+def test_a_batch_answers_in_order_and_as_if_alone(worker, jobs, photo):
+    names = ["motorcycle_left.png", "china.jpg", "coffee.png"]
+    together = worker.objects([jobs.make(photo(name)) for name in names])
+    alone = [worker.objects([jobs.make(photo(name))])[0] for name in names]
+    assert [len(result.boxes) for result in together] == [len(result.boxes) for result in alone]
+    for one, other in zip(together, alone, strict=True):
+        assert (one.width, one.height) == (other.width, other.height)
+        for box, same in zip(one.boxes, other.boxes, strict=True):
+            assert box.score == pytest.approx(same.score, abs=1e-4)
+            assert box.xyxy == pytest.approx(same.xyxy, abs=0.05)
+
+
+def test_a_picture_over_the_pixel_limit_is_refused(weights, jobs, photo):
+    small = DetectWorker(Settings(weights_dir=weights, device="cpu", max_pixels=1000))
+    [answer] = small.objects([jobs.make(photo("china.jpg"))])
+    assert isinstance(answer, InvalidInput)
+
+
+def test_the_limits_of_a_request_are_its_own(worker, jobs, photo):
+    cup = photo("coffee.png")
+    many = {"score_threshold": 0, "iou_threshold": 1, "max_detections": 1000}
+    strict, loose = worker.objects([jobs.make(cup, score_threshold=0.99), jobs.make(cup, **many)])
+    assert strict.boxes == []
+    assert len(loose.boxes) > 500
+    scores = [box.score for box in loose.boxes]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_boxes_have_an_area_inside_the_picture(worker, jobs, photo):
+    run = jobs.make(photo("china.jpg"), score_threshold=0, iou_threshold=1, max_detections=1000)
+    [result] = worker.objects([run])
+    for box in result.boxes:
+        assert 0 <= box.xyxy[0] < box.xyxy[2] <= result.width
+        assert 0 <= box.xyxy[1] < box.xyxy[3] <= result.height
+
+
+def test_only_the_wanted_classes_are_looked_for(worker, jobs, photo):
+    run = jobs.make(photo("coffee.png"), classes=["bowl", "spoon"], score_threshold=0.001)
+    [result] = worker.objects([run])
+    assert result.boxes
+    assert {box.label for box in result.boxes} <= {"bowl", "spoon"}
+
+
+def test_an_unknown_class_is_answered_with_close_ones(worker, jobs, photo):
+    [answer] = worker.objects([jobs.make(photo("coffee.png"), classes=["motorcycle"])])
+    assert isinstance(answer, InvalidInput)
+    assert "motorbike" in str(answer)
+
+
+def test_an_annotated_picture_is_saved_as_jpeg(worker, jobs, photo):
+    [result] = worker.objects([jobs.make(photo("motorcycle_left.png"), annotate=True)])
+    content, media_type = jobs.saved[result.annotated]
+    assert media_type == "image/jpeg"
+    assert decode(content).size == (741, 500)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 10_000), (10_000, 1), (3, 7)])
+def test_a_picture_of_any_shape_is_answered(size, worker, jobs):
+    content = BytesIO()
+    Image.new("RGB", size, "red").save(content, "PNG")
+    run = jobs.make(content.getvalue(), annotate=True, score_threshold=0, max_detections=20)
+    [result] = worker.objects([run])
+    assert (result.width, result.height) == size
+
+
+def test_a_result_is_what_the_contract_says(worker, jobs, photo):
+    [result] = worker.objects([jobs.make(photo("coffee.png"))])
+    assert ObjectsResult.model_validate_json(result.model_dump_json()) == result
+    assert result.model == "yolov3-tiny"
+
+
+def test_the_example_is_a_request_the_worker_answers(worker, jobs):
+    request = ObjectsRequest.model_validate(OBJECTS.example)
+    content = base64.b64decode(request.picture.partition(",")[2])
+    [result] = worker.objects([jobs.make(content)])
+    assert (result.width, result.height) == (1, 1)
+
+
+def test_a_machine_without_weights_is_told_how_to_get_them(tmp_path):
+    with pytest.raises(MissingWeights, match="atelier weights pull"):
+        DetectWorker(Settings(weights_dir=tmp_path, device="cpu"))
+
+
+def test_the_celery_app_has_the_contracts_tasks():
+    assert {task.name for task in TASKS} <= set(app.tasks)
+
+
+def test_a_named_device_is_taken_as_it_is():
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("cuda:1").index == 1
