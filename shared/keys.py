@@ -42,7 +42,7 @@ def find_key(session: Session, text: str) -> ApiKey | None:
     parts = text.split("_", 2)
     if len(parts) != 3 or parts[0] != "atl" or len(parts[1]) != PREFIX_LENGTH:
         return None
-    if not text.isascii():
+    if not (text.isascii() and text.isprintable()):  # PostgreSQL would refuse a NUL
         return None
     row = session.execute(
         select(ApiKey, db_now().label("now")).where(ApiKey.prefix == parts[1])

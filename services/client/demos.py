@@ -46,17 +46,24 @@ class Demo:
 
 PHOTOS = (
     "astronaut.png",
+    "biden.jpg",
     "chelsea.png",
     "china.jpg",
     "coffee.png",
     "motorcycle_left.png",
+    "obama.jpg",
     "rocket.jpg",
 )
-PLAIN_TO_SEE = {"coffee.png": "cup", "motorcycle_left.png": "motorbike"}
+PLAIN_TO_SEE = {
+    "biden.jpg": "person",
+    "coffee.png": "cup",
+    "motorcycle_left.png": "motorbike",
+    "obama.jpg": "tie",
+}
 
 
 def detect_objects(scene: Scene) -> Generator[Row, None, None]:
-    """Boxes drawn into six photographs."""
+    """Boxes drawn into real photographs."""
     photos = [scene.files / name for name in PHOTOS]
     names = name_results(photos, scene.folder, ".jpg")
     missing = dict(PLAIN_TO_SEE)

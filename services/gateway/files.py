@@ -1,6 +1,7 @@
 """Upload and download files by the sha256 of their content."""
 
 import re
+from itertools import chain
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request, url_for
@@ -25,12 +26,13 @@ def make_blueprint() -> APIBlueprint:
     @requires("blobs:write")
     def upload() -> Response:
         """Store a file: its bytes are the request body, whatever the Content-Type says."""
-        settings = context().settings
-        info = add_blob(caller().tenant, read_chunks(request.stream), settings.result_ttl)
-        if info.size == 0:
+        chunks = read_chunks(request.stream)
+        first = next(chunks, None)
+        if first is None:
             raise Problem(
                 422, "empty-file", "The body is empty: send the file's bytes as the body."
             )
+        info = add_blob(caller().tenant, chain([first], chunks), context().settings.result_ttl)
         response = jsonify(id=info.id, size=info.size, media_type=info.media_type)
         response.status_code = 201
         response.headers["Location"] = url_for("blobs.download", blob_id=info.id)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import threading
 import time
 from collections.abc import Iterator
 
@@ -46,29 +45,25 @@ def read_job(ctx: Context, job_id: str) -> Job | None:
 class EventStream:
     """The server-sent events of one job from `last_id` on, to its end."""
 
-    def __init__(self, ctx: Context, job_id: str, last_id: str, slots: threading.Semaphore) -> None:
+    def __init__(self, ctx: Context, job_id: str, last_id: str) -> None:
         self.ctx, self.job_id, self.last_id = ctx, job_id, last_id
-        self.slots = slots
 
     def __iter__(self) -> Iterator[str]:
-        try:
-            with self.ctx.hub.watch(self.job_id) as watcher:
-                yield from self._follow(watcher)
-        finally:
-            self.slots.release()
+        with self.ctx.hub.watch(self.job_id) as watcher:
+            yield from self._follow(watcher)
 
     def _follow(self, watcher: Watcher) -> Iterator[str]:
         pinged_at = time.monotonic()
-        ended = False
-        snapshot_due = not self.last_id
-        while not ended:
+        first, anew = True, not self.last_id
+        while True:
             events = self._read_new()
-            if not events and (snapshot_due or not watcher.wait(self.ctx.hub.patience)):
-                events = self._look(snapshot_due)
-            snapshot_due = False
+            if not events and (first or not watcher.wait(self.ctx.hub.patience)):
+                events = self._look(first and anew)
+            first = False
             for event in events:
                 yield write_event(event)
-                ended = ended or event.kind in TERMINAL_KINDS
+                if event.kind in TERMINAL_KINDS:
+                    return
             if time.monotonic() - pinged_at >= PING_EVERY:
                 yield ": ping\n\n"
                 pinged_at = time.monotonic()
@@ -83,14 +78,17 @@ class EventStream:
             self.last_id = events[-1].id
         return events
 
-    def _look(self, first: bool) -> list[Event]:
+    def _look(self, anew: bool) -> list[Event]:
         """The job row as an event, where the stream has none: it was lost, or never written."""
         job = read_job(self.ctx, self.job_id)
         if job is None:  # expired while followed
             return [outcome_event(self.job_id, "failed", "expired", "The job is deleted.")]
-        if not (first or is_finished(job)):
+        if not (anew or is_finished(job)):
             return []
-        return [outcome_event(job.id, job.state, job.error_code, job.error_detail)]
+        # What was published before the row changed comes first.
+        return self._read_new() or [
+            outcome_event(job.id, job.state, job.error_code, job.error_detail)
+        ]
 
 
 def write_event(event: Event) -> str:

@@ -16,6 +16,7 @@ from services.gateway.problems import Problem, invalid_request
 from shared.blobs import CHUNK, TooBig
 from shared.contract import BLOB_PATTERN, Blob, Message, Task
 
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 DATA_URI = re.compile(r"data:[^,]*?(?P<base64>;base64)?,(?P<data>.*)", re.DOTALL)
 
 
@@ -65,12 +66,21 @@ def add_blob(tenant: str, content: Iterable[bytes], keep: float) -> Any:
         raise Problem(413, "too-large", f"{error} Send a smaller file.") from error
 
 
-def _read_json() -> dict[str, Any]:
+def parse_json(text: str) -> Any:
+    """Raises ValueError if it is not JSON or not Unicode, RecursionError if it is too deep."""
+
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
+    value = json.loads(text, parse_constant=refuse)
+    if SURROGATE.search(text):  # half a character: no file, hash or model could take it
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _read_json() -> dict[str, Any]:
     try:
-        body = json.loads(request.get_data(cache=False), parse_constant=refuse)
+        body = parse_json(request.get_data(cache=False).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise Problem(400, "not-json", f"The body is not valid JSON: {error}.") from error
     if not isinstance(body, dict):
@@ -103,7 +113,7 @@ def _read_field(task: Task, name: str, values: list[str]) -> Any:
     text = values[-1]
     if text[:1] in ("[", "{") and str not in kinds:
         try:
-            return json.loads(text)
+            return parse_json(text)
         except (ValueError, RecursionError):
             return text  # the contract will say what is wrong with it
     return values if is_list else text

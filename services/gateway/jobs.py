@@ -30,7 +30,7 @@ class JobFilter(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     state: StateName | None = None
-    task: str | None = Field(None, max_length=100)
+    task: str | None = Field(None, max_length=100, pattern=r"^[!-~]*$")
     limit: int = Field(50, ge=1, le=200)
     cursor: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
 
@@ -88,12 +88,14 @@ def make_blueprint(max_streams: int) -> APIBlueprint:
                 f"{max_streams} event streams are open. Poll GET /v1/jobs/ID instead.",
                 headers={"Retry-After": "5"},
             )
-        stream = EventStream(ctx, job_id, _read_last_id(), slots)
-        return Response(
-            _deferred(stream),
+        response = Response(
+            _deferred(EventStream(ctx, job_id, _read_last_id())),
             mimetype="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
+        # Not in the generator: a HEAD, or a client that leaves at once, never starts it.
+        response.call_on_close(slots.release)
+        return response
 
     return bp
 
@@ -138,5 +140,8 @@ def _position(session: Session, job: Job) -> int | None:
 
 
 def _read_last_id() -> str:
+    """The event to go on after; "" to begin anew, also after an id that Redis would refuse."""
     last = request.headers.get("Last-Event-ID", "")
-    return last if EVENT_ID.fullmatch(last) else ""
+    if not EVENT_ID.fullmatch(last):
+        return ""
+    return last if all(int(part) < 2**63 for part in last.split("-")) else ""

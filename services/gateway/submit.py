@@ -28,6 +28,7 @@ from shared.settings import Settings
 from shared.tables import IdempotencyKey, Job
 
 KEY_PATTERN = re.compile(r"[!-~]{1,200}")  # visible ASCII
+JOB_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class SubmitOptions(BaseModel):
@@ -197,7 +198,9 @@ def _read_idempotency_key() -> str | None:
 
 def find_job(session: Session, tenant: str, job_id: str) -> Any:
     """The tenant's job. Raises Problem 404, the same for another tenant's job as for none."""
-    job = session.scalar(select(Job).where(Job.id == job_id, Job.tenant == tenant))
+    job = None
+    if JOB_ID.fullmatch(job_id):  # PostgreSQL refuses some texts, such as a NUL
+        job = session.scalar(select(Job).where(Job.id == job_id, Job.tenant == tenant))
     if job is None:
         raise Problem(404, "unknown-job", "There is no such job, or it has expired.")
     return job

@@ -11,6 +11,7 @@ from pathlib import Path
 from services.local.errors import FolderBusy, StackError
 from services.local.home import State, is_locked, lock_home, read_line, read_state, write_state
 from services.local.leftovers import PATIENCE, end_crashed, end_session
+from services.local.programs import Stage
 from services.local.signals import defer_signals
 from services.local.sockets import remove_socket
 from services.local.supervision import Process, list_processes, start_process, stop_process
@@ -92,9 +93,10 @@ class Stack:
         return rest
 
     def _stop_in_order(self, session: int, say: Say) -> None:
-        running = {}
+        running = []
         with suppress(StackError):  # it has just been started, or is stopping already
-            running = self.pids()
+            ordered = sorted(self.processes(), key=lambda process: -Stage[process.stage.upper()])
+            running = [process for process in ordered if process.pid]
         with suppress(ProcessLookupError):
             os.kill(session, signal.SIGTERM)  # supervisord leads the session
         deadline = time.monotonic() + STOP_LIMIT
@@ -104,11 +106,12 @@ class Stack:
         _report_ended(running, say)
 
 
-def _report_ended(running: dict[str, int], say: Say) -> dict[str, int]:
-    """Say which programs ended; answers with those that still run."""
-    still = {name: pid for name, pid in running.items() if _lives(pid)}
-    for name in running.keys() - still.keys():
-        say(f"{name} stopped")
+def _report_ended(running: list[Process], say: Say) -> list[Process]:
+    """Say which programs ended, in the order of stopping; answers with those that still run."""
+    still = [process for process in running if _lives(process.pid)]
+    for process in running:
+        if process not in still:
+            say(f"{process.name} stopped")
     return still
 
 

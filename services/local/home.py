@@ -81,6 +81,10 @@ def is_locked(home: Path) -> bool:
         descriptor = os.open(home / "lock", os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return False
+    except PermissionError as problem:
+        raise StackError(
+            f"The state folder {home} belongs to another user. Set ATELIER_HOME to one of yours."
+        ) from problem
     try:
         return not _try_lock(descriptor, fcntl.LOCK_SH)
     finally:

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from services.local import broker, config
-from services.local.control import Say, Stack, clean_crashed, given_redis, keep_quiet
+from services.local.control import (
+    Say,
+    Stack,
+    clean_crashed,
+    forget_run,
+    given_redis,
+    keep_quiet,
+)
 from services.local.database import prepare_database
 from services.local.errors import StackError
 from services.local.home import (
@@ -138,8 +145,19 @@ def launch(plan: Plan, lock: int) -> Stack:
     """Run supervisord in the background; `lock` is the descriptor that it keeps."""
     state = plan.state
     state.socket = place_socket(plan.home)
-    write_private(plan.home / "supervisord.conf", config.write_config(plan.programs, state.socket))
-    write_private(plan.home / "address", state.address + "\n")
+    try:
+        state.session = run_supervisord(plan, state.socket, lock)
+    except BaseException:
+        forget_run(plan.home, state)
+        raise
+    write_state(plan.home, state)
+    return Stack(plan.home, state, plan.redis_url)
+
+
+def run_supervisord(plan: Plan, socket: Path, lock: int) -> int:
+    """The process id of a supervisord that answers at `socket`."""
+    write_private(plan.home / "supervisord.conf", config.write_config(plan.programs, socket))
+    write_private(plan.home / "address", plan.state.address + "\n")
     (plan.home / PID_FILE).unlink(missing_ok=True)  # of a run that was killed
     command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", "supervisord.conf"]
     started = subprocess.run(
@@ -155,9 +173,7 @@ def launch(plan: Plan, lock: int) -> Stack:
     if started.returncode != 0:
         said = started.stderr.strip() or started.stdout.strip()
         raise StackError(f"supervisord did not start: {said}")
-    state.session = _await_answer(plan.home, state.socket)
-    write_state(plan.home, state)
-    return Stack(plan.home, state, plan.redis_url)
+    return _await_answer(plan.home, socket)
 
 
 def _await_answer(home: Path, socket: Path) -> int:

@@ -71,8 +71,8 @@ class Relay:
         if self._is_due("sweep", self.settings.sweep_every):
             self.sweeper.take_back()
             show_alive(self.settings.home, "relay")
-        if self._is_due("retention", RETENTION_EVERY):
-            self.sweeper.delete_expired()
+        if self._is_due("retention", RETENTION_EVERY) and self.sweeper.delete_expired():
+            self._due["retention"] = 0.0  # more may have expired than one transaction deletes
 
     def _dispatch(self, names: Iterable[str]) -> None:
         if self._is_due("check", CHECK_EVERY):

@@ -21,6 +21,7 @@ from shared.tables import ANNOUNCED, RUNNING, WAITING, Broker, Job, WorkerProces
 log = structlog.get_logger()
 
 EPOCH_KEY = "atelier:epoch"
+ANNOUNCE_AT_ONCE = 1000  # jobs per statement: databases limit its parameters
 
 Candidate = tuple[int, str]  # priority, job id
 
@@ -55,7 +56,7 @@ class Dispatcher:
         """Announce as many waiting jobs of the task as its window has room for; how many."""
         with self.sessions.read() as session:
             announced = _count_by_tenant(session, task, ANNOUNCED)
-            free = self._window(task) - sum(announced.values())
+            free = min(self._window(task) - sum(announced.values()), ANNOUNCE_AT_ONCE)
             chosen = _choose(session, task, announced, free) if free > 0 else []
         if not chosen:
             return 0

@@ -241,7 +241,9 @@ class Executor:
         signal.setitimer(signal.ITIMER_REAL, seconds)
         self.heartbeat.call_ends = time.monotonic() + seconds
         try:
-            yield
+            try:
+                yield
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)  # a signal just before this raises here
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
             self.heartbeat.call_ends = None

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -144,6 +145,16 @@ def test_a_folder_too_deep_for_a_socket_works(tmp_path: Path, trio, journal: Pat
         socket = stack.socket
     assert home not in socket.parents
     assert not socket.parent.exists()
+
+
+def test_a_start_that_fails_leaves_no_socket_behind(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    home = tmp_path / ("d" * 120)
+    twisted = Program("x", ("line\nbreak",), Stage.BROKER)
+    with pytest.raises(StackError, match="line break"), running_stack({"home": home}, [twisted]):
+        pass
+    assert list(tmp_path.iterdir()) == [home]
+    assert not (home / "address").exists()
 
 
 def test_a_second_stack_cannot_use_the_folder(home: Path, trio, journal: Path):

@@ -5,6 +5,7 @@ moves into the past. Leases end at odd hundreds and the clock stands on even one
 seconds that a run takes never decide a comparison.
 """
 
+import random
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
+    initialize,
     invariant,
     multiple,
     precondition,
@@ -44,6 +46,16 @@ class Twin:
     progress: dict[str, Any] | None = field(default=None)
 
 
+NEW_JOBS = st.fixed_dictionaries(
+    {
+        "task": st.sampled_from(TASKS),
+        "priority": st.integers(0, 2),
+        "tenant": st.sampled_from(["ann", "bob"]),
+        "deadline_at": st.sampled_from([1, 2, 3, 100, 100, 100]).map(lambda n: n * TICK + TICK / 2),
+    }
+)
+
+
 class StoreAndMachine(RuleBasedStateMachine):
     claims = Bundle("claims")  # kept for ever, so old ones are a zombie's
     picks = st.integers(0, 1_000_000)  # a job, by the remainder
@@ -58,19 +70,20 @@ class StoreAndMachine(RuleBasedStateMachine):
 
     # Clients
 
-    @rule(
-        task=st.sampled_from(TASKS),
-        priority=st.integers(0, 2),
-        tenant=st.sampled_from(["ann", "bob"]),
-        ticks=st.sampled_from([0, 1, 2, 20, 20, 20]),
-    )
-    def submit(self, task: str, priority: int, tenant: str, ticks: int) -> None:
-        wait = ticks * TICK + TICK / 2
+    @initialize(jobs=st.lists(NEW_JOBS, min_size=4, max_size=12))
+    def start(self, jobs: list[dict[str, Any]]) -> None:
+        self.submit(jobs)
+        self.announce(random.Random(len(jobs)))
+
+    @rule(jobs=st.lists(NEW_JOBS, min_size=1, max_size=4))
+    def submit(self, jobs: list[dict[str, Any]]) -> None:
         with self.sessions.begin() as session:
-            deadline = session.scalar(select(db_now() + wait))
-            row = make_job(task=task, priority=priority, tenant=tenant, deadline_at=deadline)
-            session.add(row)
-        self.twins[row.id] = Twin(task, priority, tenant, machine.Job(deadline_at=self.now + wait))
+            now = session.scalar(select(db_now()))
+            rows = [make_job(**{**job, "deadline_at": now + job["deadline_at"]}) for job in jobs]
+            session.add_all(rows)
+        for row, job in zip(rows, jobs, strict=True):
+            pure = machine.Job(deadline_at=self.now + job["deadline_at"])
+            self.twins[row.id] = Twin(row.task, row.priority, row.tenant, pure)
 
     @precondition(lambda self: self.twins)
     @rule(pick=picks, tenant=st.sampled_from(["ann", "bob"]))
@@ -95,10 +108,10 @@ class StoreAndMachine(RuleBasedStateMachine):
             }
             session.execute(update(Job).values(**past))
 
-    @rule(order=st.randoms(use_true_random=False), share=st.sampled_from([0.5, 1.0]))
-    def announce(self, order: Any, share: float) -> None:
+    @rule(order=st.randoms(use_true_random=False))
+    def announce(self, order: random.Random) -> None:
         self.wait(1)  # so that no two announcements fall into one millisecond
-        ids = order.sample(sorted(self.twins), k=int(len(self.twins) * share))
+        ids = order.sample(sorted(self.twins), k=len(self.twins))
         with self.sessions.begin() as session:
             announced = store.announce(session, ids)
         expected = []
@@ -120,6 +133,13 @@ class StoreAndMachine(RuleBasedStateMachine):
         with self.sessions.begin() as session:
             ended = store.expire(session, MAX_FAILURES)
         self._compare_ended(ended, lambda job: machine.expire(job, self.now, MAX_FAILURES))
+
+    @rule(order=st.randoms(use_true_random=False))
+    def lose_all_workers(self, order: random.Random) -> None:
+        """A power cut: nobody beats until every lease has run out."""
+        self.wait(2)
+        self.expire()
+        self.announce(order)
 
     @rule()
     def pass_deadlines(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text, update
+from structlog.testing import capture_logs
 
 from shared.blobs import Blobs
 from shared.contract import BlobId, Message, Task
@@ -51,6 +52,7 @@ class Quiz:
     heartbeat: Heartbeat
     events: Events
     settings: Settings
+    logs: list[Any]
     batches: list[list[int]] = field(default_factory=list)  # the numbers of every call
 
     def add(self, numbers: Sequence[int], **values: Any) -> list[str]:
@@ -70,12 +72,12 @@ class Quiz:
             session.add_all(jobs)
         return [job.id for job in jobs]
 
-    def run(self, method: Callable[[Batch], Any] = answer_all) -> int:
+    def run(self, method: Callable[[Batch], Any] = answer_all, task: Task = ASK) -> int:
         def observed(batch: Batch) -> Any:
             self.batches.append([run.request.number for run in batch])
             return method(batch)
 
-        return self.executor.run_next(ASK, observed)
+        return self.executor.run_next(task, observed)
 
     def job(self, job_id: str) -> Job:
         with self.sessions.read() as session:
@@ -98,6 +100,9 @@ class Quiz:
 
     def follow(self, job_id: str) -> list[Event]:
         return self.events.read_after(job_id, "")
+
+    def logged(self, what: str) -> bool:
+        return any(entry["event"] == what for entry in self.logs)
 
     def effects(self) -> list[tuple[str, int]]:
         with self.sessions.read() as session:
@@ -127,5 +132,6 @@ def quiz(settings: Settings, sessions: Sessions) -> Iterator[Quiz]:
     heartbeat = Heartbeat(settings, sessions, ASK.queue)
     events = Events(settings.redis_url)
     executor = Executor(settings, sessions, Blobs(settings.blobs, sessions), events, heartbeat)
-    yield Quiz(executor, sessions, heartbeat, events, settings)
+    with capture_logs() as logs:
+        yield Quiz(executor, sessions, heartbeat, events, settings, logs)
     events.redis.close()

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -113,19 +114,26 @@ def test_a_wrong_answer_fails_the_jobs_with_a_word_for_the_client(quiz: Quiz, an
         assert "TypeError" in (job.error_detail or "")
 
 
-def test_a_method_that_takes_too_long_is_interrupted(quiz: Quiz, monkeypatch: pytest.MonkeyPatch):
+def test_a_method_that_takes_too_long_is_interrupted(quiz: Quiz):
     [job_id] = quiz.add([1])
-    monkeypatch.setattr(type(ASK), "time_limit", 0.2, raising=False)
-    object.__setattr__(ASK, "time_limit", 0.2)
-    try:
-        started = time.monotonic()
-        quiz.run(lambda _: time.sleep(30))
-    finally:
-        object.__setattr__(ASK, "time_limit", 5)
+    started = time.monotonic()
+    quiz.run(lambda _: time.sleep(30), task=replace(ASK, time_limit=0.2))
     assert time.monotonic() - started < 5
     job = quiz.job(job_id)
     assert (job.state, job.error_code) == (State.FAILED, "time_limit")
-    assert quiz.heartbeat.call_ends is None
+    assert "0.2 s" in (job.error_detail or "")
+    assert quiz.heartbeat.call_ends is None  # or the process would soon be taken for stuck
+
+
+def test_each_part_of_a_split_batch_has_the_whole_time_limit(quiz: Quiz):
+    ids = quiz.add([0, 1, 2, 3])
+
+    def method(batch: Batch) -> list[Answer | JobError]:
+        time.sleep(0.3 if len(batch) > 1 else 0.1)
+        return answer_all(batch)
+
+    quiz.run(method, task=replace(ASK, time_limit=0.25))
+    assert {quiz.job(job_id).state for job_id in ids} == {State.SUCCEEDED}
 
 
 def test_a_job_that_lost_a_worker_runs_alone_and_the_others_follow(quiz: Quiz):

@@ -1,0 +1,37 @@
+"""Two hundred small photographs, the same on every machine."""
+
+import random
+import secrets
+from io import BytesIO
+
+from PIL import Image
+
+from shared.settings import read_settings
+from shared.weights import locate
+
+PHOTOS = ("astronaut.png", "chelsea.png", "china.jpg", "coffee.png", "motorcycle_left.png")
+COUNT = 200
+SIZE = (320, 240)
+
+
+def make_pictures(count: int = COUNT, seed: int = 0) -> list[bytes]:
+    """JPEG files: crops of the packaged photographs, scaled to 320 x 240."""
+    folder = read_settings().weights
+    photos = [Image.open(locate(name, folder)).convert("RGB") for name in PHOTOS]
+    generator = random.Random(seed)
+    return [_crop(generator.choice(photos), generator) for _ in range(count)]
+
+
+def _crop(photo: Image.Image, generator: random.Random) -> bytes:
+    height = generator.randint(200, min(photo.height, photo.width * 3 // 4))
+    width = height * 4 // 3
+    left = generator.randint(0, photo.width - width)
+    top = generator.randint(0, photo.height - height)
+    file = BytesIO()
+    photo.crop((left, top, left + width, top + height)).resize(SIZE).save(file, "JPEG", quality=85)
+    return file.getvalue()
+
+
+def renew(picture: bytes) -> bytes:
+    """The same picture as a file nobody has seen; decoders stop before the added bytes."""
+    return picture + secrets.token_bytes(16)
