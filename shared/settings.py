@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -41,6 +42,7 @@ class Settings(BaseSettings):
 
     # Workers
     device: str = "auto"  # auto, cpu, cuda, cuda:1
+    pool_start: Literal["auto", "fork", "spawn"] = "auto"  # of worker processes; CUDA needs spawn
     torch_threads: int = 1
     worker_processes: int = 1  # processes per worker folder on this machine
     workers: str = ""  # which of them run here, comma-separated; empty: every worker found

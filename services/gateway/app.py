@@ -71,6 +71,7 @@ def _configure(app: APIFlask, settings: Settings) -> None:
         OPENAPI_VERSION="3.1.0",
         AUTO_SERVERS=False,
     )
+    app.url_map.merge_slashes = False  # an odd id is a 404, not a redirect to somewhere else
 
 
 def _limit_rate(app: APIFlask, settings: Settings) -> None:

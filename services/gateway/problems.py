@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS, MAX_SHOWN = 100, 200  # fields at fault that are listed, characters of each
 TYPE_PREFIX = "urn:atelier:problem:"
 
 ADVICE = {
@@ -47,13 +48,20 @@ class Problem(HTTPError):
 
 
 def invalid_request(error: ValidationError) -> Problem:
-    """A 422 that names each field at fault."""
+    """A 422 that names each field at fault, as far as that is readable."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
     errors = [
-        {"field": ".".join(map(str, item["loc"])) or "(whole request)", "message": item["msg"]}
-        for item in error.errors(include_url=False, include_context=False, include_input=False)
+        {"field": _shorten(".".join(map(str, item["loc"]))), "message": _shorten(item["msg"])}
+        for item in found[:MAX_ERRORS]
     ]
     listed = "; ".join(f"{item['field']}: {item['message']}" for item in errors[:3])
     return Problem(422, "invalid-request", f"The request does not fit: {listed}.", errors=errors)
+
+
+def _shorten(text: str) -> str:
+    """Names of fields are the client's, and may be megabytes."""
+    shown = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+    return shown or "(whole request)"
 
 
 def render(error: HTTPError) -> Response:
@@ -82,7 +90,7 @@ def _say(error: HTTPError) -> str:
         return detail
     if isinstance(detail, dict) and detail:  # APIFlask: {location: {field: [messages]}}
         fields = next(iter(detail.values()))
-        return "; ".join(f"{name}: {' '.join(said)}" for name, said in fields.items())
+        return "; ".join(f"{_shorten(name)}: {' '.join(said)}" for name, said in fields.items())
     return ADVICE.get(error.status_code, error.message or "")
 
 

@@ -5,6 +5,8 @@ import os
 import sys
 from importlib import import_module
 
+from celery.signals import worker_shutting_down
+
 from shared.logs import configure_logs
 from shared.settings import Settings, read_settings
 
@@ -16,21 +18,29 @@ def main(name: str) -> None:
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, str(settings.torch_threads))
     app = import_module(f"workers.{name}.worker").app
-    if uses_cuda(settings):
+    if settings.pool_start == "spawn" or (settings.pool_start == "auto" and uses_cuda(settings)):
         app.conf.worker_pool_start_method = "spawn"  # CUDA does not survive a fork
-    app.worker_main(
-        [
-            "worker",
-            f"--queues={name}",
-            f"--hostname={name}-{os.getpid()}@%h",
-            "--pool=prefork",
-            f"--concurrency={settings.worker_processes}",
-            "--loglevel=warning",
-            "--without-gossip",
-            "--without-mingle",
-            "--without-heartbeat",
-        ]
-    )
+    ends: list[str] = []
+    worker_shutting_down.connect(lambda how, **_: ends.append(how), weak=False)
+    try:
+        app.worker_main(list_options(name, settings))
+    finally:
+        if "Cold" in ends:  # Celery itself would say 0
+            sys.exit(1)
+
+
+def list_options(name: str, settings: Settings) -> list[str]:
+    return [
+        "worker",
+        f"--queues={name}",
+        f"--hostname={name}-{os.getpid()}@%h",
+        "--pool=prefork",
+        f"--concurrency={settings.worker_processes}",
+        "--loglevel=warning",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    ]
 
 
 def uses_cuda(settings: Settings) -> bool:

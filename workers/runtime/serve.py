@@ -45,11 +45,17 @@ def serve(name: str, worker_class: WorkerClass, methods: Methods) -> Celery:
     loaded: list[Loaded] = []
 
     def load(**_: Any) -> None:
-        loaded.append(_load(name, worker_class, settings))
+        try:
+            loaded.append(_load(name, worker_class, settings))
+        except Exception:
+            # Celery would go on with a pool that can do nothing: end it, for all to see.
+            log.exception("worker not loaded", worker=name)
+            os.kill(os.getppid(), signal.SIGQUIT)
+            raise
 
     def leave(**_: Any) -> None:
         if loaded:
-            loaded[0].executor.heartbeat.leave()
+            print("LEAVE", flush=True); loaded[0].executor.heartbeat.leave(); print("LEFT", flush=True)
 
     worker_process_init.connect(load, weak=False)
     worker_process_shutdown.connect(leave, weak=False)

@@ -9,7 +9,7 @@ from services.catalog import find_workers
 from services.client import Client
 from services.client.cli import app
 from services.client.demo import run_demos
-from services.client.demos import DEMOS, PHOTOS, DemoFailed, Scene
+from services.client.demos import DEMOS, PHOTOS, PLAIN_TO_SEE, DemoFailed, Scene
 from shared.weights import load_catalog
 from tests.services.client.fake_api import DRAWN, FakeApi
 
@@ -21,7 +21,7 @@ def scene(client: Client, api: FakeApi, tmp_path: Path) -> Scene:
     folder.mkdir()
     for name in PHOTOS:
         (files / name).write_bytes(name.encode())
-    api.labels = {b"coffee.png": "cup", b"motorcycle_left.png": "motorbike"}
+    api.labels = {name.encode(): label for name, label in PLAIN_TO_SEE.items()}
     return Scene(client, files, folder)
 
 
