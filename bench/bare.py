@@ -10,11 +10,11 @@ from multiprocessing import get_context
 from typing import Any
 
 import torch
+
+from shared.settings import read_settings
 from workers.detect.contract import OBJECTS, ObjectsRequest
 from workers.detect.worker import DetectWorker
 from workers.runtime.run import JobError, Run
-
-from shared.settings import read_settings
 
 BATCH = OBJECTS.max_batch
 

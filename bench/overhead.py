@@ -1,7 +1,6 @@
 """What a job costs beyond the model: ours, tutorial Flask and Celery, LitServe and BentoML."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 from bench.bare import BATCH, BareModel, Speed

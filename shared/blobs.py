@@ -7,15 +7,17 @@ expired file cannot take away one that is uploaded again at that moment.
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, cast
 
 import obstore
 from obstore.store import LocalStore, ObjectStore, from_url
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import ColumnElement, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from shared.db import Sessions, db_now, insert_into
@@ -23,6 +25,9 @@ from shared.tables import StoredBlob
 
 IN_MEMORY = 2**20  # bytes of an upload kept in memory before it goes to a temporary file
 CHUNK = 2**18
+HEAD = 512  # bytes that show the media type
+UPLOADS = 2  # parts of 5 MB that one upload holds in memory
+RETRY_FOR = timedelta(seconds=10)  # a waiting request is worth less than an honest 503
 
 SIGNATURES = (
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -51,7 +56,7 @@ class Blobs:
         if url.startswith("file://"):
             self.store = LocalStore(url.removeprefix("file://"), mkdir=True)
         else:
-            self.store = from_url(url)
+            self.store = from_url(url, retry_config={"max_retries": 3, "retry_timeout": RETRY_FOR})
 
     def add(self, tenant: str, content: Iterable[bytes], keep: float, limit: int) -> BlobInfo:
         """Store the content, durably, for at least `keep` seconds. Raises TooBig."""
@@ -92,8 +97,7 @@ class Blobs:
             )
             names = session.scalars(oldest).all()
             session.execute(delete(StoredBlob).where(StoredBlob.object_name.in_(names)))
-        if names:
-            obstore.delete(self.store, names)
+        self._delete(names)
         return len(names)
 
     def check(self) -> None:
@@ -105,8 +109,9 @@ class Blobs:
             return prolong(session, tenant, ids, keep)
 
     def _write(self, tenant: str, info: BlobInfo, content: IO[bytes], keep: float) -> None:
-        name = f"{tenant}/{info.id[:2]}/{info.id}.{secrets.token_hex(4)}"
-        obstore.put(self.store, name, content, mode="create")
+        name = f"{tenant}/{info.id[:2]}/{info.id}.{secrets.token_hex(8)}"
+        # Without a mode: with mode="create" all of the content would be read into memory.
+        obstore.put(self.store, name, content, max_concurrency=UPLOADS)
         self._sync(name)
         with self.sessions.begin() as session:
             row = insert_into(session, StoredBlob).values(
@@ -118,22 +123,31 @@ class Blobs:
                 created_at=db_now(),
                 expires_at=db_now() + keep,
             )
-            # Somebody may have uploaded the same content meanwhile: keep theirs.
+            # Somebody may have uploaded the same content meanwhile: keep theirs, for longer.
+            until = row.excluded.expires_at
             kept = session.scalar(
                 row.on_conflict_do_update(
                     index_elements=["tenant", "id"],
-                    set_={"expires_at": row.excluded.expires_at},
+                    set_={"expires_at": _later(until)},
                 ).returning(StoredBlob.object_name)
             )
         if kept != name:
-            obstore.delete(self.store, [name])
+            self._delete([name])
+
+    def _delete(self, names: Sequence[str]) -> None:
+        try:
+            obstore.delete(self.store, names)
+        except FileNotFoundError:  # a local disk stops at the first that is gone
+            for name in names:
+                with suppress(FileNotFoundError):
+                    obstore.delete(self.store, name)
 
     def _sync(self, name: str) -> None:
         """On a local disk, make the file survive a power cut."""
         if isinstance(self.store, LocalStore) and self.store.prefix:
-            path = Path(self.store.prefix) / name
-            for target in (path, path.parent, path.parent.parent):
-                descriptor = os.open(target, os.O_RDONLY)
+            path = Path(name)
+            for target in (path, *path.parents):  # up to the store itself
+                descriptor = os.open(Path(self.store.prefix) / target, os.O_RDONLY)
                 try:
                     os.fsync(descriptor)
                 finally:
@@ -149,17 +163,18 @@ class Blobs:
 
 def prolong(session: Session, tenant: str, ids: Iterable[str], keep: float) -> int:
     """Keep these files for at least `keep` more seconds; how many of them there are."""
-    until = db_now() + keep
     kept = session.execute(
         update(StoredBlob)
         .where(StoredBlob.tenant == tenant, StoredBlob.id.in_(sorted(ids)))
-        .values(
-            expires_at=case((StoredBlob.expires_at < until, until), else_=StoredBlob.expires_at)
-        )
+        .values(expires_at=_later(db_now() + keep))
         .returning(StoredBlob.id)
         .execution_options(synchronize_session=False)
     )
     return len(kept.all())
+
+
+def _later(until: ColumnElement[float]) -> ColumnElement[float]:
+    return case((StoredBlob.expires_at < until, until), else_=StoredBlob.expires_at)
 
 
 def sniff(head: bytes) -> str:
@@ -180,7 +195,8 @@ def _spool(content: Iterable[bytes], spool: IO[bytes], limit: int) -> BlobInfo:
         size += len(chunk)
         if size > limit:
             raise TooBig(f"The content is longer than {limit} bytes.")
-        head = head or chunk[:512]
+        if len(head) < HEAD:
+            head += chunk[: HEAD - len(head)]
         digest.update(chunk)
         spool.write(chunk)
     return BlobInfo(digest.hexdigest(), size, sniff(head))

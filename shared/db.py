@@ -48,7 +48,9 @@ class Sessions:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._readers = engine.execution_options(read_only=True)
+        # On PostgreSQL one snapshot has to be asked for; on SQLite every transaction has one.
+        snapshot = {"isolation_level": "REPEATABLE READ"} if engine.name == "postgresql" else {}
+        self._readers = engine.execution_options(read_only=True, **snapshot)
         # SQLite has one writer; threads of a process queue here, fairly, not in its busy loop.
         self._writing: AbstractContextManager[Any] = (
             Lock() if engine.dialect.name == "sqlite" else nullcontext()

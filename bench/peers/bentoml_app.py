@@ -8,7 +8,9 @@ import bentoml
 from bench.bare import BATCH, Detector
 
 
-@bentoml.service(workers=1, threads=1, traffic={"timeout": 60}, logging={"access": {"enabled": False}})
+@bentoml.service(
+    workers=1, threads=1, traffic={"timeout": 60}, logging={"access": {"enabled": False}}
+)
 class Detect:
     def __init__(self) -> None:
         self.detector = Detector()

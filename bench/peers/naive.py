@@ -1,4 +1,4 @@
-"""A job server as tutorials write it: Flask takes the request, Celery works, Redis keeps the result."""
+"""A job server as tutorials write it: Flask asks, Celery works, Redis keeps the result."""
 
 import base64
 import os

@@ -41,7 +41,7 @@ def make_blueprint() -> APIBlueprint:
     @bp.get("/<blob_id>")
     @bp.doc(
         operation_id="download_blob",
-        responses=answers("The file", "application/octet-stream"),
+        responses=answers("The file", "application/octet-stream", *EXTENSIONS),
     )
     @requires("blobs:read")
     def download(blob_id: str) -> Response:

@@ -17,7 +17,7 @@ from sqlalchemy import func, select, text
 from services.gateway.auth import PUBLIC, requires
 from services.gateway.context import Context, context
 from services.gateway.openapi import answers
-from services.gateway.views import TaskList
+from services.gateway.views import ReadinessView, TaskList
 from shared.contract import Task
 from shared.db import db_now
 from shared.tables import QUEUED, RUNNING, Job, WorkerProcess
@@ -36,7 +36,8 @@ def make_blueprint(registry: CollectorRegistry) -> APIBlueprint:
         return {"status": "ok"}
 
     @bp.get("/readyz")
-    @bp.doc(operation_id="ready", responses={503: "It cannot accept jobs now."})
+    @bp.doc(operation_id="ready")
+    @bp.output(ReadinessView, description="Jobs are accepted.")
     @requires(PUBLIC)
     def readyz() -> Response:
         """Jobs are accepted (200) or not (503), what answers, and how many workers are alive."""

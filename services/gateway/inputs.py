@@ -5,7 +5,8 @@ import binascii
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import IO, Any, get_args, get_origin
+from types import UnionType
+from typing import IO, Any, Union, get_args, get_origin
 from urllib.parse import unquote_to_bytes
 
 from flask import request
@@ -108,7 +109,8 @@ def _read_field(task: Task, name: str, values: list[str]) -> Any:
     """A form field as the contract wants it: repeated or JSON for a list, JSON for an object."""
     field = task.request.model_fields.get(name)
     annotation = field.annotation if field else None
-    kinds = {annotation, *get_args(annotation)}  # of `list[str] | None`, say
+    either = get_origin(annotation) in (Union, UnionType)
+    kinds = get_args(annotation) if either else (annotation,)  # of `list[str] | None`, say
     is_list = any(get_origin(kind) is list for kind in kinds)
     text = values[-1]
     if text[:1] in ("[", "{") and str not in kinds:

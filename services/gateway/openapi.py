@@ -58,9 +58,9 @@ SUBMIT_HEADERS = [
 ]
 
 
-def answers(description: str, media_type: str) -> Any:
+def answers(description: str, *media_types: str) -> Any:
     """The 200 of an operation that does not answer JSON, for APIFlask's `doc`."""
-    return {200: {"description": description, "content": {media_type: {}}}}
+    return {200: {"description": description, "content": {name: {} for name in media_types}}}
 
 
 def make_processor(tasks: dict[str, Task]) -> Callable[[Any], Any]:
@@ -75,6 +75,8 @@ def make_processor(tasks: dict[str, Task]) -> Callable[[Any], Any]:
                 _complete(path, operation)
                 if path in by_path:
                     _add_request(by_path[path], operation, components["schemas"])
+        ready = spec["paths"]["/readyz"]["get"]["responses"]
+        ready["503"] = {**ready["200"], "description": "Jobs are not accepted now."}
         upload = spec["paths"]["/v1/blobs"]["post"]
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         upload["requestBody"] = {"required": True, "content": content}

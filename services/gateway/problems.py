@@ -43,7 +43,8 @@ class Problem(HTTPError):
         headers: Mapping[str, str] | None = None,
         **extra: Any,
     ) -> None:
-        super().__init__(status, detail=detail, headers=dict(headers or {}), extra_data=extra)
+        super().__init__(detail=detail, headers=dict(headers or {}), extra_data=extra)
+        self.status_code = status  # as an argument, APIFlask refuses 507
         self.slug = slug
 
 

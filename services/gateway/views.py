@@ -66,6 +66,12 @@ class TaskList(BaseModel):
     items: list[TaskView]
 
 
+class ReadinessView(BaseModel):
+    status: Literal["ready", "degraded", "unavailable"]
+    checks: dict[str, str] = Field(description="`ok`, or the name of an error.")
+    workers: dict[str, int] = Field(description="Live processes of each worker.")
+
+
 def show_job(job: Job, position: int | None = None) -> dict[str, Any]:
     error = {"code": job.error_code, "detail": job.error_detail or ""} if job.error_code else None
     return {

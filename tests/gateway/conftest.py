@@ -14,6 +14,7 @@ from shared.keys import create_key
 from shared.settings import Settings
 from tests.gateway.clients import Client, context_of, open_client
 from tests.gateway.contract import TASKS
+from tests.gateway.live import Live, run_live
 from tests.gateway.stand_in import StandIn
 
 MakeApp = Callable[..., APIFlask]
@@ -32,9 +33,7 @@ def make_app(tmp_path: Path, redis_url: str, closing: ThreadPoolExecutor) -> Ite
     """Makes an application; settings by name, without a rate limit unless asked for."""
     made: list[APIFlask] = []
 
-    def make(
-        database_url: str, tasks: dict[str, Task] | None = None, **values: object
-    ) -> APIFlask:
+    def make(database_url: str, tasks: dict[str, Task] | None = None, **values: object) -> APIFlask:
         settings = Settings.model_validate(
             {
                 "home": tmp_path,
@@ -89,3 +88,9 @@ def client(app: APIFlask, make_client: MakeClient) -> FlaskClient:
 def worker(app: APIFlask) -> StandIn:
     return StandIn(context_of(app))
 
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Real processes; slow to start, so shared by all tests that need them."""
+    with run_live(tmp_path_factory.mktemp("live")) as running:
+        yield running

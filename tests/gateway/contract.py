@@ -25,7 +25,5 @@ class SendRequest(Message):
 
 
 MIX = Task("shop.mix", MixRequest, MixResult, "Mix.", example={"text": "hello"}, max_batch=4)
-SEND = Task(
-    "mail.send", SendRequest, MixResult, "Send.", example={"file": "data:text/plain,hello"}
-)
+SEND = Task("mail.send", SendRequest, MixResult, "Send.", example={"file": "data:text/plain,hello"})
 TASKS = {task.name: task for task in (MIX, SEND)}

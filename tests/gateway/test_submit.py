@@ -67,7 +67,7 @@ def test_json_and_a_form_ask_for_the_same(app: APIFlask, client: FlaskClient):
         assert read_request(app, answer.json["id"]) == asked
 
 
-@pytest.mark.parametrize("text", ['[1]', '{"a": 1}', "[unclosed", "true", "12", " ", "ä 漢字 🙂"])
+@pytest.mark.parametrize("text", ["[1]", '{"a": 1}', "[unclosed", "true", "12", " ", "ä 漢字 🙂"])
 def test_a_text_field_of_a_form_stays_text(app: APIFlask, client: FlaskClient, text: str):
     answer = send_form(client, MIX, {"text": text})
     assert answer.status_code == 202, answer.text
@@ -348,9 +348,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("case", ODD)
-def test_odd_values_survive_the_database(
-    each_app: APIFlask, make_client: MakeClient, case: str
-):
+def test_odd_values_survive_the_database(each_app: APIFlask, make_client: MakeClient, case: str):
     client = make_client(each_app)
     job = client.post(MIX, json=ODD[case], headers={"Idempotency-Key": "key"})
     assert job.status_code == 202, job.text
@@ -361,7 +359,9 @@ def test_odd_values_survive_the_database(
     assert [item["id"] for item in client.get("/v1/jobs").json["items"]] == [job.json["id"]]
 
 
-@pytest.mark.parametrize("odd", ["%00", "%ff", "%ed%a0%80", "%F0%9F%99%82", "..%2f", "'", "a" * 9999])
+@pytest.mark.parametrize(
+    "odd", ["%00", "%ff", "%ed%a0%80", "%F0%9F%99%82", "..%2f", "'", "a" * 9999]
+)
 def test_odd_ids_are_unknown(each_app: APIFlask, make_client: MakeClient, odd: str):
     client = make_client(each_app)
     for method, path in (

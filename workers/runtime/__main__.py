@@ -17,7 +17,9 @@ def main(name: str) -> None:
     logging.getLogger("celery").setLevel(logging.WARNING)  # one line per message says nothing
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, str(settings.torch_threads))
-    app = import_module(f"workers.{name}.worker").app
+    module = f"workers.{name}.worker"
+    app = import_module(module).app
+    app.conf.include = [module]  # a spawned process has to import it for itself
     if settings.pool_start == "spawn" or (settings.pool_start == "auto" and uses_cuda(settings)):
         app.conf.worker_pool_start_method = "spawn"  # CUDA does not survive a fork
     ends: list[str] = []

@@ -43,7 +43,7 @@ class Heartbeat(threading.Thread):
         self.call_ends: float | None = None  # monotonic time at which the current call is stuck
         self._held: dict[str, Held] = {}
         self._lock = threading.Lock()
-        self._wake = threading.Event()
+        self._ended = threading.Event()
         self._parent = os.getppid()
         self._beat_at = 0.0
         self._stop_at: float | None = None
@@ -70,12 +70,12 @@ class Heartbeat(threading.Thread):
             held.progress = progress
 
     def run(self) -> None:
-        while True:
+        while not self._ended.is_set():
             try:
                 self.tick()
             except (SQLAlchemyError, OSError) as error:  # nothing to do: the lease decides
                 log.warning("heartbeat failed", error=str(error))
-            time.sleep(TICK)
+            self._ended.wait(TICK)
 
     def tick(self) -> None:
         self._end_if_stuck()
@@ -91,7 +91,10 @@ class Heartbeat(threading.Thread):
             show_alive(self.settings.home, self.queue)
 
     def leave(self) -> None:
-        """A planned end: this process is no longer counted."""
+        """A planned end: this process is no longer counted, and beats no more."""
+        self._ended.set()
+        if self.is_alive():
+            self.join(timeout=15)  # a beat in progress would put the row back
         with self.sessions.begin() as session:
             session.execute(delete(WorkerProcess).where(WorkerProcess.id == self.process))
 

@@ -17,6 +17,7 @@ from shared.blobs import Blobs
 from shared.contract import Task
 from shared.db import open_db
 from shared.events import Events
+from shared.logs import configure_logs
 from shared.queue import make_celery
 from shared.settings import Settings, read_settings
 from workers.runtime.executor import Executor
@@ -55,7 +56,7 @@ def serve(name: str, worker_class: WorkerClass, methods: Methods) -> Celery:
 
     def leave(**_: Any) -> None:
         if loaded:
-            print("LEAVE", flush=True); loaded[0].executor.heartbeat.leave(); print("LEFT", flush=True)
+            loaded[0].executor.heartbeat.leave()
 
     worker_process_init.connect(load, weak=False)
     worker_process_shutdown.connect(leave, weak=False)
@@ -75,6 +76,8 @@ def _register(app: Celery, task: Task, method: Callable[..., Any], loaded: list[
 
 
 def _load(name: str, worker_class: WorkerClass, settings: Settings) -> Loaded:
+    if not structlog.is_configured():  # a spawned process starts from nothing
+        configure_logs(settings.log_level)
     sessions = open_db(settings.database, pool_size=2)
     heartbeat = Heartbeat(settings, sessions, name)
     signal.signal(signal.SIGUSR2, lambda *_: heartbeat.stopping.set())

@@ -8,6 +8,7 @@ from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
     consumes,
+    initialize,
     invariant,
     multiple,
     precondition,
@@ -19,6 +20,7 @@ from shared.jobs.machine import TERMINAL, WORKER_LOST, Job, State
 
 MAX_FAILURES = 2
 LEASE = 10
+WAIT = st.integers(0, LEASE) | st.integers(10 * LEASE, 11 * LEASE)  # until the deadline
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class History:
 
 class JobsAndWorkers(RuleBasedStateMachine):
     claims = Bundle("claims")
-    picks = st.integers(0, 1_000_000)  # a job, by the remainder
+    picks = st.integers(0, 11)  # a job, by the remainder
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,12 +54,17 @@ class JobsAndWorkers(RuleBasedStateMachine):
 
     # Clients
 
-    @rule(wait=st.integers(0, 10 * LEASE))
-    def submit(self, wait: int) -> None:
-        self.jobs.append(Job(deadline_at=self.now + wait))
+    @initialize(waits=st.lists(WAIT, min_size=1, max_size=4))
+    def submit_some(self, waits: list[int]) -> None:
+        for wait in waits:
+            self.submit(wait, announced=True)
+
+    @rule(wait=WAIT, announced=st.booleans())
+    def submit(self, wait: int, announced: bool) -> None:
+        job = Job(deadline_at=self.now + wait)
+        self.jobs.append((machine.announce(job, self.now) or job) if announced else job)
         self.histories.append(History())
 
-    @precondition(lambda self: self.jobs)
     @rule(pick=picks)
     def cancel(self, pick: int) -> None:
         index = pick % len(self.jobs)
@@ -112,7 +119,12 @@ class JobsAndWorkers(RuleBasedStateMachine):
 
     # Workers: a claim is kept for ever, so every later use of a lost one is a zombie's
 
-    @precondition(lambda self: self.jobs)
+    @precondition(lambda self: any(job.dispatched_at is not None for job in self.jobs))
+    @rule(target=claims, pick=picks)
+    def claim_announced(self, pick: int) -> object:
+        ready = [index for index, job in enumerate(self.jobs) if job.dispatched_at is not None]
+        return self.claim(ready[pick % len(ready)])
+
     @rule(target=claims, pick=picks)
     def claim(self, pick: int) -> object:
         index = pick % len(self.jobs)
@@ -159,7 +171,6 @@ class JobsAndWorkers(RuleBasedStateMachine):
     def crash(self, claim: Claim) -> None:
         """The worker never says anything again about this job."""
 
-    @precondition(lambda self: self.jobs)
     @rule(pick=picks, fence=st.integers(-1, 5))
     def write_with_guessed_fence(self, pick: int, fence: int) -> None:
         index = pick % len(self.jobs)

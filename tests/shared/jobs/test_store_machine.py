@@ -6,7 +6,7 @@ seconds that a run takes never decide a comparison.
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -33,17 +33,7 @@ class Twin:
     priority: int
     tenant: str
     job: machine.Job
-    progress: dict[str, Any] | None = field(default=None)
-
-
-NEW_JOBS = st.fixed_dictionaries(
-    {
-        "task": st.sampled_from(TASKS),
-        "priority": st.integers(0, 2),
-        "tenant": st.sampled_from(["ann", "bob"]),
-        "deadline_at": st.sampled_from([1, 2, 3, 100, 100, 100]).map(lambda n: n * TICK + TICK / 2),
-    }
-)
+    progress: dict[str, Any] | None = None
 
 
 class StoreAndMachine:
@@ -76,7 +66,7 @@ class StoreAndMachine:
             self.twins[row.id] = Twin(row.task, row.priority, row.tenant, pure)
 
     def cancel(self, pick: int, tenant: str) -> None:
-        job_id = self._pick(pick)
+        job_id = sorted(self.twins)[-1 - pick % len(self.twins)]
         with self.sessions.begin() as session:
             ended = store.cancel(session, tenant, job_id)
         mine = self.twins[job_id].tenant == tenant
@@ -131,7 +121,7 @@ class StoreAndMachine:
 
     # Workers
 
-    def claim(self, task: str, limit: int) -> Any:
+    def claim(self, task: str, limit: int) -> None:
         with self.sessions.begin() as session:
             claims = store.claim(session, task, limit, LEASE)
         ready = [
@@ -145,10 +135,10 @@ class StoreAndMachine:
             twin = self.twins[claim.id]
             assert (claim.fence, claim.failures) == (twin.job.fence, twin.job.failures)
             assert (claim.tenant, claim.task) == (twin.tenant, task)
-        return multiple(*claims)
+        self.claims += claims
 
-    def beat(self, held: list[store.Claim], fraction: float) -> None:
-        fences = {claim.id: claim.fence for claim in held}
+    def beat(self, picks: list[int], fraction: float) -> None:
+        fences = self._pick_fences(picks)
         progress = {job_id: {"fraction": fraction} for job_id in list(fences)[:2]}
         with self.sessions.begin() as session:
             store.extend(session, fences, LEASE, progress)
@@ -158,28 +148,27 @@ class StoreAndMachine:
             if after:
                 self.twins[job_id].progress = progress.get(job_id)
 
-    def read_orders(self, held: list[store.Claim]) -> None:
-        fences = {claim.id: claim.fence for claim in held}
+    def read_orders(self, picks: list[int]) -> None:
+        fences = self._pick_fences(picks)
         with self.sessions.read() as session:
             orders = store.read_orders(session, fences)
         assert orders == {job_id: self._order(job_id, fence) for job_id, fence in fences.items()}
 
-    @rule(
-        claim=claims, state=st.sampled_from(sorted(TERMINAL)), code=st.sampled_from([None, "odd"])
-    )
-    def finish(self, claim: store.Claim, state: State, code: str | None) -> None:
-        with self.sessions.begin() as session:
-            written = store.finish(session, claim, state, error_code=code)
-        after = machine.finish(self.twins[claim.id].job, claim.fence, state, code)
-        assert written == (after is not None)
-        self._move(claim.id, after)
+    def finish(self, pick: int, state: State, code: str | None) -> None:
+        for claim in self._pick_claims([pick]):
+            with self.sessions.begin() as session:
+                written = store.finish(session, claim, state, error_code=code)
+            after = machine.finish(self.twins[claim.id].job, claim.fence, state, code)
+            assert written == (after is not None)
+            self._move(claim.id, after)
 
-    def release(self, claim: store.Claim) -> None:
-        with self.sessions.begin() as session:
-            written = store.release(session, claim)
-        after = machine.release(self.twins[claim.id].job, claim.fence)
-        assert written == (after is not None)
-        self._move(claim.id, after)
+    def release(self, pick: int) -> None:
+        for claim in self._pick_claims([pick]):
+            with self.sessions.begin() as session:
+                written = store.release(session, claim)
+            after = machine.release(self.twins[claim.id].job, claim.fence)
+            assert written == (after is not None)
+            self._move(claim.id, after)
 
     def compare(self) -> None:
         with self.sessions.read() as session:
@@ -228,16 +217,69 @@ class StoreAndMachine:
             return "cancel"
         return "late" if self.now >= job.deadline_at else None
 
-    def _pick(self, pick: int) -> str:
-        return sorted(self.twins)[pick % len(self.twins)]
+    def _pick_claims(self, picks: list[int]) -> list[store.Claim]:
+        """Counted from the newest; none if nobody has claimed yet."""
+        return [self.claims[-1 - pick % len(self.claims)] for pick in picks if self.claims]
+
+    def _pick_fences(self, picks: list[int]) -> dict[str, int]:
+        return {claim.id: claim.fence for claim in self._pick_claims(picks)}
 
     def _move(self, job_id: str, after: machine.Job | None) -> None:
         if after is not None:
             self.twins[job_id].job = after
 
 
-def test_sql_equals_machine(sessions):
-    run_state_machine_as_test(
-        lambda: StoreAndMachine(sessions),
-        settings=settings(max_examples=settings.default.max_examples // 2, stateful_step_count=40),
-    )
+TENANT = st.sampled_from(["ann", "bob"])
+NEW_JOBS = st.fixed_dictionaries(
+    {
+        "task": st.sampled_from(TASKS),
+        "priority": st.integers(0, 2),
+        "tenant": TENANT,
+        "deadline_at": st.sampled_from([1, 2, 3, 100, 100, 100]).map(lambda n: n * TICK + TICK / 2),
+    }
+)
+PICK = st.integers(0, 12)
+PICKS = st.lists(PICK, max_size=4)
+SEED = st.integers(0, 1000)
+CLAIM = st.tuples(st.just("claim"), st.sampled_from(TASKS), st.integers(1, 4))
+
+STEPS = st.lists(
+    st.one_of(
+        CLAIM,
+        CLAIM,
+        CLAIM,
+        st.tuples(st.just("submit"), st.lists(NEW_JOBS, min_size=1, max_size=4)),
+        st.tuples(st.just("cancel"), PICK, TENANT),
+        st.tuples(st.just("wait"), st.integers(1, 3)),
+        st.tuples(st.just("announce"), SEED),
+        st.tuples(st.just("wipe_broker")),
+        st.tuples(st.just("expire")),
+        st.tuples(st.just("lose_all_workers"), SEED),
+        st.tuples(st.just("pass_deadlines")),
+        st.tuples(st.just("beat"), PICKS, st.floats(0, 1)),
+        st.tuples(st.just("read_orders"), PICKS),
+        st.tuples(
+            st.just("finish"),
+            PICK,
+            st.sampled_from(sorted(TERMINAL)),
+            st.sampled_from([None, "odd"]),
+        ),
+        st.tuples(st.just("release"), PICK),
+    ),
+    min_size=30,
+    max_size=60,
+)
+
+
+@settings(
+    max_examples=settings.default.max_examples // 4,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(jobs=st.lists(NEW_JOBS, min_size=2, max_size=10), steps=STEPS)
+def test_sql_equals_machine(sessions, jobs, steps):
+    both = StoreAndMachine(sessions)
+    both.submit(jobs)
+    both.announce(seed=0)
+    for name, *arguments in steps:
+        getattr(both, name)(*arguments)
+        both.compare()

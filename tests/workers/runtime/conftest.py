@@ -90,9 +90,7 @@ class Quiz:
     def take_over(self, job_id: str) -> None:
         """Another worker claims the job, after this one fell silent."""
         with self.sessions.begin() as session:
-            session.execute(
-                update(Job).where(Job.id == job_id).values(lease_until=db_now() - 1.0)
-            )
+            session.execute(update(Job).where(Job.id == job_id).values(lease_until=db_now() - 1.0))
             store.expire(session, max_failures=3)
             store.announce(session, [job_id])
         with self.sessions.begin() as session:

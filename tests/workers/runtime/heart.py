@@ -1,4 +1,4 @@
-"""A process with a beating heart: `python heart.py stuck|orphan|broken HOME`, for a test to watch."""
+"""A process with a beating heart, for a test to watch: `python heart.py CASE HOME`."""
 
 import ctypes
 import os
@@ -49,9 +49,7 @@ def work_on_a_broken_disk(settings: Settings) -> None:
 
 if __name__ == "__main__":
     home = Path(sys.argv[2])
-    chosen = Settings(
-        home=home / "state", DATABASE_URL=f"sqlite:///{home}/heart.db", heartbeat=0.1
-    )
+    chosen = Settings(home=home / "state", DATABASE_URL=f"sqlite:///{home}/heart.db", heartbeat=0.1)
     migrate(chosen.database)
     if sys.argv[1] == "broken":
         chosen.home.touch()

@@ -52,7 +52,7 @@ POISONS = {
 }
 
 
-def fail(kind: str, batch: Batch) -> None:
+def fail(kind: str) -> None:
     """Fail the whole call, as the method of a worker does."""
     match kind:
         case "exception":
@@ -78,7 +78,7 @@ def test_a_failing_batch_is_split_until_exactly_the_bad_jobs_fail(
         answers: list[Answer | JobError] = []
         for run in batch:
             run.effects.append(note(run.job_id, run.request.number))
-            fail(poisons.get(run.request.number, ""), batch)
+            fail(poisons.get(run.request.number, ""))
             bad = poisons.get(run.request.number) == "answered"
             answers.append(InvalidInput("no") if bad else Answer(number=run.request.number))
         return answers
@@ -98,7 +98,7 @@ def test_a_failing_batch_is_split_until_exactly_the_bad_jobs_fail(
     [
         lambda batch: answer_all(batch)[:-1],
         lambda batch: [*answer_all(batch), Answer(number=0)],
-        lambda batch: None,
+        lambda _: None,
         lambda batch: (answer for answer in answer_all(batch)),
         lambda batch: [run.request for run in batch],
         lambda batch: [{"number": 1} for _ in batch],

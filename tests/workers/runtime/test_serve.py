@@ -92,9 +92,7 @@ class Site:
 
 
 @pytest.fixture
-def site(
-    sessions: Sessions, database_url: str, redis_url: str, tmp_path: Path
-) -> Iterator[Site]:
+def site(sessions: Sessions, database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Site]:
     with sessions.begin() as session:
         session.execute(text("CREATE TABLE echo_effects (job varchar(32), number integer)"))
     site = Site(
@@ -122,7 +120,8 @@ def relay(site: Site) -> subprocess.Popen[bytes]:
     return site.start("services.relay")
 
 
-SLEEP = {"act": "sleep", "seconds": 1.0}
+SLEEP = {"act": "sleep", "seconds": 0.1}
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def end(process: subprocess.Popen[bytes]) -> float:
@@ -137,10 +136,11 @@ def end(process: subprocess.Popen[bytes]) -> float:
     return seconds
 
 
+@on_sqlite
 @pytest.mark.usefixtures("relay")
 def test_sigterm_hands_back_what_reports_progress_and_ends_in_time(site: Site):
     worker = site.start_worker()
-    ids = site.add("echo.act", [{"act": "sleep", "seconds": 1.9}] * 2)
+    ids = site.add("echo.act", [{"act": "sleep", "seconds": 0.9}] * 2)
     site.wait_for_state(ids, State.RUNNING)
     assert end(worker) < 15
     for job in (site.job(job_id) for job_id in ids):
@@ -150,6 +150,7 @@ def test_sigterm_hands_back_what_reports_progress_and_ends_in_time(site: Site):
     assert {job.state for job in site.finish(ids)} == {State.SUCCEEDED}
 
 
+@on_sqlite
 @pytest.mark.usefixtures("relay")
 def test_sigterm_waits_for_a_method_that_does_not_report(site: Site):
     """The method holds the interpreter, so nothing can interrupt it."""
@@ -161,6 +162,7 @@ def test_sigterm_waits_for_a_method_that_does_not_report(site: Site):
     assert (job.state, job.failures) == (State.SUCCEEDED, 0)
 
 
+@on_sqlite
 def test_sigterm_ends_a_worker_whose_broker_is_gone(site: Site):
     with run_valkey() as broker:
         worker = site.start_worker(REDIS_URL=broker.url)
@@ -171,9 +173,9 @@ def test_sigterm_ends_a_worker_whose_broker_is_gone(site: Site):
 
 @pytest.mark.usefixtures("relay")
 def test_a_job_that_kills_its_worker_fails_after_three_and_takes_no_other_with_it(site: Site):
-    ids = site.add("echo.act", [SLEEP | {"seconds": 0.1}, {"act": "crash"}, SLEEP, SLEEP])
+    ids = site.add("echo.act", [SLEEP, {"act": "crash"}, SLEEP, SLEEP])
     worker = site.start_worker()
-    *good, poison = (site.finish([ids[0], ids[2], ids[3], ids[1]]))
+    *good, poison = site.finish([ids[0], ids[2], ids[3], ids[1]])
     assert (poison.state, poison.error_code) == (State.FAILED, "worker_lost")
     assert poison.failures == 3
     for job in good:
@@ -182,22 +184,25 @@ def test_a_job_that_kills_its_worker_fails_after_three_and_takes_no_other_with_i
     assert worker.poll() is None  # only its child died, and was replaced
 
 
+@on_sqlite
 @pytest.mark.usefixtures("relay")
 def test_a_memory_error_costs_neither_the_worker_nor_its_child(site: Site):
     worker = site.start_worker()
     before = psutil.Process(worker.pid).children()
-    ids = site.add("echo.act", [{"act": "memory"}, SLEEP | {"seconds": 0.1}] * 2)
+    ids = site.add("echo.act", [{"act": "memory"}, SLEEP] * 2)
     jobs = site.finish(ids)
     assert [job.error_code for job in jobs] == ["too_large", None] * 2
     assert psutil.Process(worker.pid).children() == before
     assert site.finish(site.add("echo.say", [{"text": "still here"}]))[0].state == State.SUCCEEDED
 
 
+@on_sqlite
 @pytest.mark.usefixtures("relay")
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_worker_works_with_either_way_to_start_its_processes(site: Site, start: str):
     worker = site.start_worker(ATELIER_POOL_START=start, ATELIER_WORKER_PROCESSES="2")
     wait_for(lambda: site.count_processes() == 2, "two processes")
+    assert site.log.read_text().count('"event": "worker ready"') == 2  # JSON
     ids = site.add("echo.count", [{"number": number} for number in range(40)])
     assert {job.state for job in site.finish(ids)} == {State.SUCCEEDED}
     [crash] = site.add("echo.act", [{"act": "crash"}])
@@ -207,10 +212,9 @@ def test_a_worker_works_with_either_way_to_start_its_processes(site: Site, start
     assert end(worker) < 15
 
 
+@on_sqlite
 @pytest.mark.usefixtures("relay")
-def test_a_worker_finds_its_way_back_to_a_broker_that_lost_everything(
-    site: Site, valkey: Valkey
-):
+def test_a_worker_finds_its_way_back_to_a_broker_that_lost_everything(site: Site, valkey: Valkey):
     site.start_worker()
     [first] = site.add("echo.say", [{"text": "before"}])
     site.finish([first])
@@ -223,7 +227,11 @@ def test_a_worker_finds_its_way_back_to_a_broker_that_lost_everything(
 
 def test_a_worker_without_a_name_says_how_to_start_one():
     done = subprocess.run(
-        [sys.executable, "-m", "workers.runtime"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "workers.runtime"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode != 0
     assert "python -m workers.runtime NAME" in done.stderr

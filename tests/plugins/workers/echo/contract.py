@@ -24,6 +24,7 @@ class ActRequest(Message):
 
 class CountRequest(Message):
     number: int
+    seconds: float = 0.0  # that the work takes
 
 
 class CountResult(Message):

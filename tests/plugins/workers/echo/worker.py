@@ -48,6 +48,7 @@ class EchoWorker:
 
     def count(self, batch: Sequence[Run[CountRequest]]) -> list[CountResult]:
         for run in batch:
+            time.sleep(run.request.seconds)
             run.effects.append(partial(note_effect, run.job_id, run.request.number))
         return [CountResult(number=run.request.number) for run in batch]
 
