@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import obstore
 from obstore.store import LocalStore, ObjectStore, from_url
@@ -22,6 +22,9 @@ from sqlalchemy.orm import Session
 
 from shared.db import Sessions, db_now, insert_into
 from shared.tables import StoredBlob
+
+if TYPE_CHECKING:
+    from obstore import GetResult  # in the stubs only
 
 IN_MEMORY = 2**20  # bytes of an upload kept in memory before it goes to a temporary file
 CHUNK = 2**18
@@ -79,12 +82,12 @@ class Blobs:
 
     def stream(self, tenant: str, blob_id: str) -> Iterator[bytes]:
         """The content in chunks. Raises KeyError if the tenant has no such file."""
-        result = obstore.get(self.store, self._locate(tenant, blob_id))
+        result = self._get(tenant, blob_id)
         return (bytes(chunk) for chunk in result.stream(min_chunk_size=CHUNK))
 
     def read(self, tenant: str, blob_id: str) -> bytes:
         """The whole content. Raises KeyError if the tenant has no such file."""
-        return bytes(obstore.get(self.store, self._locate(tenant, blob_id)).bytes())
+        return bytes(self._get(tenant, blob_id).bytes())
 
     def remove_expired(self, limit: int = 500) -> int:
         """Delete files nobody needs any longer; how many."""
@@ -153,19 +156,29 @@ class Blobs:
                 finally:
                     os.close(descriptor)
 
-    def _locate(self, tenant: str, blob_id: str) -> str:
+    def _get(self, tenant: str, blob_id: str) -> "GetResult":
         with self.sessions.read() as session:
             blob = session.get(StoredBlob, (tenant, blob_id))
         if blob is None:
             raise KeyError(blob_id)
-        return blob.object_name
+        try:
+            return obstore.get(self.store, blob.object_name)
+        except FileNotFoundError as error:  # it expired between the two lines above
+            raise KeyError(blob_id) from error
 
 
 def prolong(session: Session, tenant: str, ids: Iterable[str], keep: float) -> int:
     """Keep these files for at least `keep` more seconds; how many of them there are."""
+    # Locked in one order, so that two submits with the same files do not wait for each other.
+    locked = (
+        select(StoredBlob.id)
+        .where(StoredBlob.tenant == tenant, StoredBlob.id.in_(list(ids)))
+        .order_by(StoredBlob.id)
+        .with_for_update()
+    )
     kept = session.execute(
         update(StoredBlob)
-        .where(StoredBlob.tenant == tenant, StoredBlob.id.in_(sorted(ids)))
+        .where(StoredBlob.tenant == tenant, StoredBlob.id.in_(locked))
         .values(expires_at=_later(db_now() + keep))
         .returning(StoredBlob.id)
         .execution_options(synchronize_session=False)

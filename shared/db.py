@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 from alembic import command
@@ -53,7 +53,7 @@ class Sessions:
         self._readers = engine.execution_options(read_only=True, **snapshot)
         # SQLite has one writer; threads of a process queue here, fairly, not in its busy loop.
         self._writing: AbstractContextManager[Any] = (
-            Lock() if engine.dialect.name == "sqlite" else nullcontext()
+            RLock() if engine.dialect.name == "sqlite" else nullcontext()
         )
 
     @contextmanager

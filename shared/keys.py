@@ -75,10 +75,10 @@ def rotate_key(session: Session, key_id: int, grace: float) -> str:
     Raises LookupError if there is no such key.
     """
     old = session.get(ApiKey, key_id)
-    if old is None or old.revoked_at is not None:
+    now = session.scalar(select(db_now())) or 0.0
+    if old is None or old.revoked_at is not None or (old.expires_at or now + 1) <= now:
         raise LookupError(f"There is no key {key_id} in use. `atelier keys list` shows them.")
     text = create_key(session, old.tenant, old.name, old.scopes, old.expires_at)
-    now = session.scalar(select(db_now())) or 0.0
     old.expires_at = min(now + grace, old.expires_at or now + grace)
     return text
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, null, select, true, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, null, select, true, update
 from sqlalchemy.orm import Session
 
 from shared.db import db_now
@@ -53,7 +53,7 @@ def announce(session: Session, ids: Sequence[str]) -> list[str]:
     rank = case(ranks, value=Job.id, else_=0.0)
     marked = session.execute(
         update(Job)
-        .where(WAITING, Job.id.in_(ids))
+        .where(_unlocked(and_(WAITING, Job.id.in_(ids))))
         .values(dispatched_at=db_now() + rank)
         .returning(Job.id)
     )
@@ -108,6 +108,7 @@ def extend(
     if not fences:
         return
     job = Job.__table__
+    step = bindparam("step", type_=job.c.progress.type)
     rows = [
         {"job": job_id, "held": fence, "step": progress.get(job_id)}
         for job_id, fence in sorted(fences.items())
@@ -115,9 +116,7 @@ def extend(
     session.connection().execute(
         update(job)  # type: ignore[arg-type]
         .where(job.c.id == bindparam("job"), job.c.fence == bindparam("held"), RUNNING)
-        .values(
-            lease_until=db_now() + lease, progress=bindparam("step", type_=job.c.progress.type)
-        ),
+        .values(lease_until=db_now() + lease, progress=func.coalesce(step, job.c.progress)),
         rows,
     )
 
@@ -170,7 +169,7 @@ def release(session: Session, claim: Claim) -> bool:
 
 def expire(session: Session, max_failures: int) -> list[Ended]:
     """Take back every job whose lease ran out: requeued, cancelled, or failed for good."""
-    late = and_(RUNNING, Job.lease_until < db_now())
+    late = _unlocked(and_(RUNNING, Job.lease_until < db_now()))
     failed = and_(late, ~Job.cancel_requested, Job.failures + 1 >= max_failures)
     counted = {"failures": Job.failures + 1}
     lost = {"error_code": WORKER_LOST, "error_detail": LOST_DETAIL}
@@ -184,7 +183,8 @@ def expire(session: Session, max_failures: int) -> list[Ended]:
 def pass_deadline(session: Session) -> list[Ended]:
     """Fail every job that is still queued at its deadline."""
     reason = {"error_code": DEADLINE_EXCEEDED, "error_detail": LATE_DETAIL}
-    return _end_all(session, and_(QUEUED, Job.deadline_at <= db_now()), State.FAILED, reason)
+    late = _unlocked(and_(QUEUED, Job.deadline_at <= db_now()))
+    return _end_all(session, late, State.FAILED, reason)
 
 
 def cancel(session: Session, tenant: str, job_id: str) -> Ended | None:
@@ -204,6 +204,14 @@ def _ended() -> dict[str, Any]:
         "finished_at": db_now(),
         "expires_at": db_now() + Job.ttl,
     }
+
+
+def _unlocked(where: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Rows that nobody else is changing; the others are left for the next time.
+
+    A change of many rows locks them in no certain order: waiting for locks could be a deadlock.
+    """
+    return Job.id.in_(select(Job.id).where(where).with_for_update(skip_locked=True))
 
 
 def _change(session: Session, where: ColumnElement[bool], **values: Any) -> bool:

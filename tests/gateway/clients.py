@@ -1,5 +1,7 @@
 """Speaks to the application under test, and looks into what it recorded."""
 
+import base64
+import io
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +63,25 @@ def submit(client: FlaskClient, path: str = "/v1/shop/mix", **request: Any) -> s
     return str(response.json["id"])
 
 
+def inline(content: bytes, media_type: str = "image/png") -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def part(content: bytes, name: str = "file.bin") -> tuple[io.BytesIO, str]:
+    return io.BytesIO(content), name
+
+
+def read_request(app: APIFlask, job_id: str) -> dict[str, Any]:
+    """What was recorded for the worker, without what was left out."""
+    with context_of(app).sessions.read() as session:
+        request = session.get_one(Job, job_id).request
+    return {name: value for name, value in request.items() if value}
+
+
+def send_form(client: FlaskClient, path: str, fields: dict[str, Any]) -> Any:
+    return client.post(path, data=fields, content_type="multipart/form-data")
+
+
 def check_problem(response: TestResponse, status: int, slug: str) -> dict[str, Any]:
     """The body of a refusal, which has to be a problem of this type."""
     assert response.status_code == status, response.text
@@ -71,6 +92,11 @@ def check_problem(response: TestResponse, status: int, slug: str) -> dict[str, A
     assert problem["title"]
     assert problem["detail"]
     return problem
+
+
+def follow_job(client: FlaskClient, job: str, last_id: str = "", **request: Any) -> TestResponse:
+    headers = {"Last-Event-ID": last_id} if last_id else {}
+    return client.get(f"/v1/jobs/{job}/events", headers=headers, **request)
 
 
 def read_events(response: TestResponse) -> list[Sent]:

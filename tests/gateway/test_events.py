@@ -8,14 +8,13 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from redis import Redis
 from sqlalchemy import delete
-from werkzeug.test import TestResponse
 
 from services.gateway import follow
 from services.gateway.hub import Hub
 from shared.events import Event
 from shared.tables import Job
-from tests.gateway.clients import check_problem, context_of, parse_events, read_events, submit
-from tests.gateway.conftest import MakeApp, MakeClient
+from tests.gateway.clients import follow_job, parse_events, read_events, submit
+from tests.gateway.conftest import MakeClient
 from tests.gateway.stand_in import StandIn
 
 KINDS = ["queued", "running", "progress", "progress", "progress", "succeeded"]
@@ -25,11 +24,6 @@ KINDS = ["queued", "running", "progress", "progress", "progress", "succeeded"]
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Followers look at the job row every 50 ms, not every 15 s."""
     monkeypatch.setattr(Hub, "patience", 0.05)
-
-
-def follow_job(client: FlaskClient, job: str, last_id: str = "", **request: object) -> TestResponse:
-    headers = {"Last-Event-ID": last_id} if last_id else {}
-    return client.get(f"/v1/jobs/{job}/events", headers=headers, **request)
 
 
 def live(client: FlaskClient, worker: StandIn) -> str:
@@ -271,40 +265,6 @@ def test_a_quiet_stream_is_kept_open_by_comments(
     assert first[0] == b": following\n\n"
     assert first[2:] == [b": ping\n\n"] * 2
     response.close()
-
-
-@pytest.fixture
-def two_slots(make_app: MakeApp, sqlite_database_url: str) -> APIFlask:
-    return make_app(sqlite_database_url, max_streams=2)
-
-
-@pytest.mark.parametrize("read", [0, 1, 2])
-def test_a_stream_too_many_is_refused_until_a_client_leaves(
-    two_slots: APIFlask, make_client: MakeClient, read: int
-):
-    client = make_client(two_slots)
-    job = submit(client)
-    for _ in range(3):
-        opened = [follow_job(client, job, buffered=False) for _ in range(2)]
-        for response in opened:
-            chunks = response.iter_encoded()
-            assert len([next(chunks) for _ in range(read)]) == read
-        refused = follow_job(client, job)
-        check_problem(refused, 503, "too-many-streams")
-        assert int(refused.headers["Retry-After"]) >= 1
-        for response in opened:
-            response.close()
-
-
-def test_streams_that_end_or_never_begin_leave_their_slots(
-    two_slots: APIFlask, make_client: MakeClient
-):
-    client, worker = make_client(two_slots), StandIn(context_of(two_slots))
-    job = live(client, worker)
-    for _ in range(3):
-        assert len(read_events(follow_job(client, job))) == len(KINDS)
-        assert client.head(f"/v1/jobs/{job}/events").status_code == 200
-        assert client.get("/v1/jobs/unknown/events").status_code == 404
 
 
 def test_a_job_in_a_stream_of_many_jobs_gets_only_its_own_events(

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, update
 
-from shared.db import db_now
+from shared.db import db_now, open_db
 from shared.jobs import store
 from shared.jobs.machine import DEADLINE_EXCEEDED, WORKER_LOST, State
 from shared.tables import Job
@@ -208,3 +208,52 @@ def test_another_tenant_cannot_cancel(sessions):
         assert store.cancel(session, "bob", job_id) is None
         assert store.cancel(session, "ann", job_id) == store.Ended(job_id, State.CANCELLED)
         assert store.cancel(session, "ann", job_id) is None
+
+
+def test_a_running_job_is_asked_to_stop_once_and_ends_when_it_is_handed_back(sessions):
+    (job_id,) = add_announced(sessions, make_job())
+    claimed = claim_one(sessions)
+    with sessions.begin() as session:
+        assert store.cancel(session, "ann", job_id) == store.Ended(job_id, State.RUNNING)
+        assert store.cancel(session, "ann", job_id) is None
+    with sessions.begin() as session:
+        assert store.release(session, claimed)
+    job = read(sessions, job_id)
+    assert (job.state, job.failures) == (State.CANCELLED, 0)
+    assert job.expires_at is not None
+
+
+def test_a_planned_shutdown_hands_the_job_back_uncharged(sessions):
+    (job_id,) = add_announced(sessions, make_job())
+    claimed = claim_one(sessions)
+    with sessions.begin() as session:
+        assert store.release(session, claimed)
+        assert not store.release(session, claimed)
+    job = read(sessions, job_id)
+    assert (job.state, job.failures, job.fence) == (State.QUEUED, 0, 1)
+    assert (job.lease_until, job.dispatched_at) == (None, None)
+
+
+def test_the_sweeper_leaves_a_row_that_a_worker_is_changing(postgres_database_url):
+    """Both change many rows in no certain order: waiting for each other would be a deadlock."""
+    opened = open_db(postgres_database_url)
+    ids = add_announced(opened, make_job(), make_job())
+    claims = {claimed.id: claimed.fence for claimed in claim(opened, limit=2)}
+    for job_id in ids:
+        change(opened, job_id, lease_until=0.0)
+    held = {ids[1]: claims[ids[1]]}
+    with opened.begin() as worker:
+        store.extend(worker, held, LEASE, {})
+        with opened.begin() as sweeper:
+            assert [ended.id for ended in store.expire(sweeper, max_failures=3)] == [ids[0]]
+    assert read(opened, ids[1]).state == State.RUNNING
+    opened.engine.dispose()
+
+
+def test_a_beat_without_news_keeps_the_progress(sessions):
+    add_announced(sessions, make_job())
+    claimed = claim_one(sessions)
+    for progress in ({claimed.id: {"fraction": 0.5}}, {}):
+        with sessions.begin() as session:
+            store.extend(session, {claimed.id: claimed.fence}, LEASE, progress)
+        assert read(sessions, claimed.id).progress == {"fraction": 0.5}

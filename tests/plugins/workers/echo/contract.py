@@ -16,9 +16,9 @@ class SayResult(Message):
 
 
 class ActRequest(Message):
-    """How to behave: `crash` kills the process, `hang` ignores its time limit for a while."""
+    """How to behave: `crash` and `segfault` end the process, `hang` ignores its time limit."""
 
-    act: Literal["sleep", "raise", "crash", "hang", "memory", "refuse"]
+    act: Literal["sleep", "raise", "crash", "segfault", "hang", "memory", "refuse"]
     seconds: float = 0.0
 
 

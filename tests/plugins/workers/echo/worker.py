@@ -60,6 +60,8 @@ class EchoWorker:
                 raise InvalidInput("There is nothing in it.")
             case "crash":
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "segfault":
+                os.kill(os.getpid(), signal.SIGSEGV)
             case "memory":
                 raise MemoryError
             case "hang":
