@@ -4,6 +4,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
@@ -36,7 +37,8 @@ lint: setup-dev  ## Format, style, types, import directions, deployment files
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint deploy/*.Dockerfile
 
-bench: setup-dev  ## NAME=overhead: measure it here, beside its peers
+bench: setup-dev $(BENCH)/.done  ## NAME=overhead: measure it here, beside its peers
+	$(BIN)/atelier weights pull
 	$(BIN)/python -m bench $(NAME) $(ARGS)
 
 lock: $(VENV)/.dev  ## Choose the newest allowed versions again (needs uv)
@@ -44,9 +46,10 @@ lock: $(VENV)/.dev  ## Choose the newest allowed versions again (needs uv)
 	uv pip compile -q --universal -p 3.11 --no-header --no-annotate --extra cpu pyproject.toml -o requirements/cpu.txt
 	uv pip compile -q --universal -p 3.11 --no-header --no-annotate --extra gpu pyproject.toml -o requirements/gpu.txt
 	uv pip compile -q --universal -p 3.11 --no-header --no-annotate --extra cpu --extra dev pyproject.toml -o requirements/dev.txt
+	uv pip compile -q --universal -p 3.11 --no-header --no-annotate -c requirements/dev.txt --extra worker pyproject.toml requirements/bench.in -o requirements/bench.txt
 
 clean:  ## Remove the virtual environment and caches; your data in .atelier stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install python3.11 and python3.11-venv, or say make PYTHON=/path/to/python"; exit 1; }
@@ -64,3 +67,10 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(PIP) install -r requirements/dev.txt
 	@$(PIP) install --quiet --no-deps --editable .
 	@touch $(VENV)/.run $@
+
+# The peers have an environment of their own, which shares the large packages with ours.
+$(BENCH)/.done: requirements/bench.txt $(VENV)/.dev
+	@$(BIN)/python -m venv $(BENCH)
+	@$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > $$($(BENCH)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/shared.pth
+	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install -r requirements/bench.txt
+	@touch $@

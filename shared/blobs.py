@@ -8,7 +8,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -50,11 +50,21 @@ class BlobInfo:
     media_type: str
 
 
+@dataclass(frozen=True)
+class Upload:
+    """Bytes that are stored under a name of their own, not yet anybody's file."""
+
+    tenant: str
+    info: BlobInfo
+    object_name: str
+
+
 class Blobs:
     """The files of all tenants; every call names the tenant."""
 
     def __init__(self, url: str, sessions: Sessions) -> None:
         self.sessions = sessions
+        self._known_folders: set[Path] = set()  # whose own entries are on the disk
         self.store: ObjectStore
         if url.startswith("file://"):
             self.store = LocalStore(url.removeprefix("file://"), mkdir=True)
@@ -63,12 +73,26 @@ class Blobs:
 
     def add(self, tenant: str, content: Iterable[bytes], keep: float, limit: int) -> BlobInfo:
         """Store the content, durably, for at least `keep` seconds. Raises TooBig."""
-        with SpooledTemporaryFile(max_size=IN_MEMORY) as spool:
-            info = _spool(content, cast(IO[bytes], spool), limit)
-            if self._prolong(tenant, [info.id], keep) == 0:
-                spool.seek(0)
-                self._write(tenant, info, cast(IO[bytes], spool), keep)
+        with _spool(content, limit) as (info, spool):
+            if not (self.find(tenant, [info.id]) and self._prolong(tenant, info.id, keep)):
+                upload = self._write(tenant, info, spool)
+                with self.sessions.begin() as session:
+                    unused = record_upload(session, upload, keep)
+                self.discard(unused)
         return info
+
+    def put(self, tenant: str, content: Iterable[bytes], limit: int) -> Upload:
+        """Store the bytes alone; `record_upload` makes them the tenant's file. Raises TooBig.
+
+        So a submit writes the row of its file in the transaction of its job.
+        """
+        with _spool(content, limit) as (info, spool):
+            return self._write(tenant, info, spool)
+
+    def discard(self, object_names: Sequence[str]) -> None:
+        """Delete bytes that no row names."""
+        if object_names:
+            self._delete(object_names)
 
     def find(self, tenant: str, ids: Iterable[str]) -> dict[str, BlobInfo]:
         """The tenant's files among `ids`; another tenant's file is as unknown as no file."""
@@ -107,35 +131,16 @@ class Blobs:
         """Raises if the store does not answer."""
         next(iter(obstore.list(self.store, chunk_size=1)), None)
 
-    def _prolong(self, tenant: str, ids: list[str], keep: float) -> int:
+    def _prolong(self, tenant: str, blob_id: str, keep: float) -> bool:
         with self.sessions.begin() as session:
-            return prolong(session, tenant, ids, keep)
+            return prolong(session, tenant, [blob_id], keep) == 1
 
-    def _write(self, tenant: str, info: BlobInfo, content: IO[bytes], keep: float) -> None:
+    def _write(self, tenant: str, info: BlobInfo, content: IO[bytes]) -> Upload:
         name = f"{tenant}/{info.id[:2]}/{info.id}.{secrets.token_hex(8)}"
         # Without a mode: with mode="create" all of the content would be read into memory.
         obstore.put(self.store, name, content, max_concurrency=UPLOADS)
         self._sync(name)
-        with self.sessions.begin() as session:
-            row = insert_into(session, StoredBlob).values(
-                tenant=tenant,
-                id=info.id,
-                object_name=name,
-                size=info.size,
-                media_type=info.media_type,
-                created_at=db_now(),
-                expires_at=db_now() + keep,
-            )
-            # Somebody may have uploaded the same content meanwhile: keep theirs, for longer.
-            until = row.excluded.expires_at
-            kept = session.scalar(
-                row.on_conflict_do_update(
-                    index_elements=["tenant", "id"],
-                    set_={"expires_at": _later(until)},
-                ).returning(StoredBlob.object_name)
-            )
-        if kept != name:
-            self._delete([name])
+        return Upload(tenant, info, name)
 
     def _delete(self, names: Sequence[str]) -> None:
         try:
@@ -147,14 +152,17 @@ class Blobs:
 
     def _sync(self, name: str) -> None:
         """On a local disk, make the file survive a power cut."""
-        if isinstance(self.store, LocalStore) and self.store.prefix:
-            path = Path(name)
-            for target in (path, *path.parents):  # up to the store itself
-                descriptor = os.open(Path(self.store.prefix) / target, os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+        if not (isinstance(self.store, LocalStore) and self.store.prefix):
+            return
+        folder, *above = Path(name).parents
+        new = [] if folder in self._known_folders else above  # up to the store itself
+        for target in (Path(name), folder, *new):
+            descriptor = os.open(Path(self.store.prefix) / target, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        self._known_folders.add(folder)
 
     def _get(self, tenant: str, blob_id: str) -> "GetResult":
         with self.sessions.read() as session:
@@ -165,6 +173,29 @@ class Blobs:
             return obstore.get(self.store, blob.object_name)
         except FileNotFoundError as error:  # it expired between the two lines above
             raise KeyError(blob_id) from error
+
+
+def record_upload(session: Session, upload: Upload, keep: float) -> list[str]:
+    """Make stored bytes a file of the tenant; the objects to discard after the commit.
+
+    Somebody may have uploaded the same content before: then theirs stays, for longer.
+    """
+    row = insert_into(session, StoredBlob).values(
+        tenant=upload.tenant,
+        id=upload.info.id,
+        object_name=upload.object_name,
+        size=upload.info.size,
+        media_type=upload.info.media_type,
+        created_at=db_now(),
+        expires_at=db_now() + keep,
+    )
+    kept = session.scalar(
+        row.on_conflict_do_update(
+            index_elements=["tenant", "id"],
+            set_={"expires_at": _later(row.excluded.expires_at)},
+        ).returning(StoredBlob.object_name)
+    )
+    return [] if kept == upload.object_name else [upload.object_name]
 
 
 def prolong(session: Session, tenant: str, ids: Iterable[str], keep: float) -> int:
@@ -202,14 +233,18 @@ def sniff(head: bytes) -> str:
     return "application/octet-stream"
 
 
-def _spool(content: Iterable[bytes], spool: IO[bytes], limit: int) -> BlobInfo:
+@contextmanager
+def _spool(content: Iterable[bytes], limit: int) -> Iterator[tuple[BlobInfo, IO[bytes]]]:
+    """The content in a temporary file, and what it is."""
     digest, size, head = hashlib.sha256(), 0, b""
-    for chunk in content:
-        size += len(chunk)
-        if size > limit:
-            raise TooBig(f"The content is longer than {limit} bytes.")
-        if len(head) < HEAD:
-            head += chunk[: HEAD - len(head)]
-        digest.update(chunk)
-        spool.write(chunk)
-    return BlobInfo(digest.hexdigest(), size, sniff(head))
+    with SpooledTemporaryFile(max_size=IN_MEMORY) as spool:
+        for chunk in content:
+            size += len(chunk)
+            if size > limit:
+                raise TooBig(f"The content is longer than {limit} bytes.")
+            if len(head) < HEAD:
+                head += chunk[: HEAD - len(head)]
+            digest.update(chunk)
+            spool.write(chunk)
+        spool.seek(0)
+        yield BlobInfo(digest.hexdigest(), size, sniff(head)), cast(IO[bytes], spool)

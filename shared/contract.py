@@ -62,6 +62,15 @@ class Task:
             if own or marker:
                 yield name, own[0] if own else marker or Blob(), many
 
+    def list_blobs(self, message: Message) -> list[tuple[str, Blob, str]]:
+        """(field, what it accepts, blob id) for every file a request names."""
+        found = []
+        for field_name, marker, many in self.blob_fields():
+            value = getattr(message, field_name)
+            ids = value if many else [value]
+            found += [(field_name, marker, blob_id) for blob_id in ids or () if blob_id is not None]
+        return found
+
 
 def _find_blob(annotation: Any) -> tuple[Blob | None, bool]:
     """The marker inside `Picture | None` or `list[Picture]`, and whether it is in a list."""

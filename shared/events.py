@@ -13,7 +13,8 @@ from redis.exceptions import RedisError
 log = structlog.get_logger()
 
 CHANNEL = "job-events"  # "<job id> <kind>" for whoever waits
-WAKE = "relay-wake"  # the name of a task that has new jobs
+NEW_JOBS = "relay-new"  # the name of a task that has them
+ROOM = "relay-room"  # the name of a task whose announced jobs were claimed
 KEEP_SECONDS = 3600
 KEEP_ENDED_SECONDS = 120  # after that the job row tells how it ended
 KEEP_ENTRIES = 1000  # of one job
@@ -56,8 +57,13 @@ class Events:
         self.redis = connect(url)
         self._retry_at = 0.0
 
-    def publish(self, events: Iterable[Event], wake: str | None = None) -> bool:
-        """Append each event to its job's stream and wake followers; False if Redis is down."""
+    def publish(
+        self, events: Iterable[Event], new_jobs: str | None = None, room: str | None = None
+    ) -> bool:
+        """Append each event to its job's stream, wake followers, and tell the relay of a task.
+
+        False if Redis is down.
+        """
         if time.monotonic() < self._retry_at:
             return False
         pipe = self.redis.pipeline(transaction=False)
@@ -68,8 +74,9 @@ class Events:
             over = event.kind in TERMINAL_KINDS
             pipe.expire(key, KEEP_ENDED_SECONDS if over else KEEP_SECONDS)
             pipe.publish(CHANNEL, f"{event.job_id} {event.kind}")
-        if wake:
-            pipe.publish(WAKE, wake)
+        for channel, task in ((NEW_JOBS, new_jobs), (ROOM, room)):
+            if task:
+                pipe.publish(channel, task)
         try:
             pipe.execute()
         except RedisError as error:

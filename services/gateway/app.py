@@ -17,6 +17,7 @@ from services.gateway.context import Context
 from services.gateway.hub import Hub
 from services.gateway.openapi import make_processor
 from services.gateway.problems import register as register_problems
+from services.gateway.record import Recorder
 from shared.blobs import Blobs
 from shared.contract import Task
 from shared.db import open_db
@@ -52,10 +53,12 @@ def create_app(settings: Settings | None = None, tasks: dict[str, Task] | None =
 
 def _build_context(settings: Settings, tasks: dict[str, Task]) -> Context:
     sessions = open_db(settings.database, pool_size=20)
+    blobs = Blobs(settings.blobs, sessions)
     return Context(
         settings=settings,
         sessions=sessions,
-        blobs=Blobs(settings.blobs, sessions),
+        blobs=blobs,
+        recorder=Recorder(sessions, blobs),
         events=Events(settings.redis_url),
         hub=Hub(settings.redis_url),
         admission=Admission(sessions, settings.max_queued),

@@ -7,6 +7,7 @@ from flask import current_app
 
 from services.gateway.admission import Admission
 from services.gateway.hub import Hub
+from services.gateway.record import Recorder
 from shared.blobs import Blobs
 from shared.contract import Task
 from shared.db import Sessions
@@ -22,6 +23,7 @@ class Context:
     events: Events
     hub: Hub
     admission: Admission
+    recorder: Recorder
     tasks: dict[str, Task]
 
 

@@ -8,7 +8,7 @@ from flask import Response, jsonify, request, url_for
 
 from services.gateway.auth import caller, requires
 from services.gateway.context import context
-from services.gateway.inputs import add_blob, read_chunks
+from services.gateway.inputs import read_chunks, refusing_big_files
 from services.gateway.openapi import answers
 from services.gateway.problems import Problem
 from services.gateway.views import BlobView
@@ -32,7 +32,10 @@ def make_blueprint() -> APIBlueprint:
             raise Problem(
                 422, "empty-file", "The body is empty: send the file's bytes as the body."
             )
-        info = add_blob(caller().tenant, chain([first], chunks), context().settings.result_ttl)
+        ctx, tenant = context(), caller().tenant
+        with refusing_big_files():
+            keep, limit = ctx.settings.result_ttl, ctx.settings.max_body
+            info = ctx.blobs.add(tenant, chain([first], chunks), keep, limit)
         response = jsonify(id=info.id, size=info.size, media_type=info.media_type)
         response.status_code = 201
         response.headers["Location"] = url_for("blobs.download", blob_id=info.id)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import structlog
 from redis.exceptions import RedisError
 
-from shared.events import CHANNEL, connect
+from shared.events import CHANNEL, TERMINAL_KINDS, connect
 
 log = structlog.get_logger()
 
@@ -18,7 +18,8 @@ RECONNECT_AFTER = 0.5  # seconds
 class Watcher:
     """Wakes its request when something happened to its job; never says what."""
 
-    def __init__(self) -> None:
+    def __init__(self, end_only: bool) -> None:
+        self.end_only = end_only
         self._woken = threading.Event()
 
     def wake(self) -> None:
@@ -48,8 +49,9 @@ class Hub:
         return 15.0 if self.connected else 1.0
 
     @contextmanager
-    def watch(self, job_id: str) -> Iterator[Watcher]:
-        watcher = Watcher()
+    def watch(self, job_id: str, end_only: bool = False) -> Iterator[Watcher]:
+        """A watcher that wakes on every event of the job, or on its end only."""
+        watcher = Watcher(end_only)
         with self._lock:
             self._watchers.setdefault(job_id, set()).add(watcher)
             if self._thread is None:  # not at import: a thread does not survive a fork
@@ -87,12 +89,14 @@ class Hub:
             while not self._closed.is_set():
                 message = channel.get_message(timeout=1.0)
                 if message:
-                    self._wake(str(message["data"]).partition(" ")[0])
+                    job_id, _, kind = str(message["data"]).partition(" ")
+                    self._wake(job_id, ended=kind in TERMINAL_KINDS)
 
-    def _wake(self, job_id: str) -> None:
+    def _wake(self, job_id: str, ended: bool) -> None:
         with self._lock:
             for watcher in self._watchers.get(job_id, ()):
-                watcher.wake()
+                if ended or not watcher.end_only:
+                    watcher.wake()
 
     def _wake_all(self) -> None:
         with self._lock:

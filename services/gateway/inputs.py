@@ -5,6 +5,7 @@ import binascii
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import UnionType
 from typing import IO, Any, Union, get_args, get_origin
 from urllib.parse import unquote_to_bytes
@@ -14,17 +15,20 @@ from pydantic import ValidationError
 
 from services.gateway.context import context
 from services.gateway.problems import Problem, invalid_request
-from shared.blobs import CHUNK, TooBig
-from shared.contract import BLOB_PATTERN, Blob, Message, Task
+from shared.blobs import CHUNK, TooBig, Upload
+from shared.contract import BLOB_PATTERN, Message, Task
 
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 DATA_URI = re.compile(r"data:[^,]*?(?P<base64>;base64)?,(?P<data>.*)", re.DOTALL)
 
 
-def read_request(task: Task, tenant: str, keep: float) -> Message:
-    """The validated request, with every file replaced by its blob id. Raises Problem."""
+def read_request(task: Task, tenant: str, uploads: list[Upload]) -> Message:
+    """The validated request, with every file replaced by its blob id. Raises Problem.
+
+    The bytes of files in it are stored and noted in `uploads`, also when the request is refused.
+    """
     if request.mimetype == "multipart/form-data":
-        body = _read_form(task, tenant, keep)
+        body = _read_form(task, tenant, uploads)
     elif request.mimetype == "application/json":
         body = _read_json()
     else:
@@ -32,25 +36,15 @@ def read_request(task: Task, tenant: str, keep: float) -> Message:
             415, "unsupported-media-type", "Send application/json or multipart/form-data."
         )
     for field, _, many in task.blob_fields():
-        body[field] = _store_inline(body.get(field), many, tenant, keep)
+        body[field] = _store_inline(body.get(field), many, tenant, uploads)
         if body[field] is None:
             del body[field]
     try:
         message = task.request.model_validate(body)
     except ValidationError as error:
         raise invalid_request(error) from error
-    _check_blobs(task, tenant, message)
+    _check_blobs(task, tenant, message, uploads)
     return message
-
-
-def list_blobs(task: Task, message: Message) -> list[tuple[str, Blob, str]]:
-    """(field, what it accepts, blob id) for every file a request names."""
-    found = []
-    for field, marker, many in task.blob_fields():
-        value = getattr(message, field)
-        ids = value if many else [value]
-        found += [(field, marker, blob_id) for blob_id in ids or () if blob_id is not None]
-    return found
 
 
 def read_chunks(stream: IO[bytes]) -> Iterator[bytes]:
@@ -58,13 +52,22 @@ def read_chunks(stream: IO[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def add_blob(tenant: str, content: Iterable[bytes], keep: float) -> Any:
-    """Store a file of the request. Raises Problem 413."""
-    ctx = context()
+@contextmanager
+def refusing_big_files() -> Iterator[None]:
+    """Raises Problem 413 for a file over the limit."""
     try:
-        return ctx.blobs.add(tenant, content, keep, ctx.settings.max_body)
+        yield
     except TooBig as error:
         raise Problem(413, "too-large", f"{error} Send a smaller file.") from error
+
+
+def _store(tenant: str, content: Iterable[bytes], uploads: list[Upload]) -> str:
+    """The blob id of a file in the request."""
+    ctx = context()
+    with refusing_big_files():
+        upload = ctx.blobs.put(tenant, content, ctx.settings.max_body)
+    uploads.append(upload)
+    return upload.info.id
 
 
 def parse_json(text: str) -> Any:
@@ -89,7 +92,7 @@ def _read_json() -> dict[str, Any]:
     return body
 
 
-def _read_form(task: Task, tenant: str, keep: float) -> dict[str, Any]:
+def _read_form(task: Task, tenant: str, uploads: list[Upload]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for name in request.form:
         values = request.form.getlist(name)
@@ -98,9 +101,8 @@ def _read_form(task: Task, tenant: str, keep: float) -> dict[str, Any]:
     for name in request.files:
         if name not in lists:
             raise Problem(422, "invalid-request", f"{task.name} takes no file named {name[:80]!r}.")
-        ids = [
-            add_blob(tenant, read_chunks(f.stream), keep).id for f in request.files.getlist(name)
-        ]
+        files = request.files.getlist(name)
+        ids = [_store(tenant, read_chunks(file.stream), uploads) for file in files]
         body[name] = ids if lists[name] else ids[-1]
     return body
 
@@ -121,9 +123,9 @@ def _read_field(task: Task, name: str, values: list[str]) -> Any:
     return values if is_list else text
 
 
-def _store_inline(value: Any, many: bool, tenant: str, keep: float) -> Any:
+def _store_inline(value: Any, many: bool, tenant: str, uploads: list[Upload]) -> Any:
     if many and isinstance(value, list):
-        return [_store_inline(item, False, tenant, keep) for item in value]
+        return [_store_inline(item, False, tenant, uploads) for item in value]
     if not isinstance(value, str) or not value.startswith("data:"):
         return value
     limit = context().settings.max_inline
@@ -131,7 +133,7 @@ def _store_inline(value: Any, many: bool, tenant: str, keep: float) -> Any:
     if len(content) > limit:
         detail = f"A data URI may hold {limit} bytes. Upload the file to /v1/blobs and send its id."
         raise Problem(413, "too-large", detail)
-    return add_blob(tenant, [content], keep).id
+    return _store(tenant, [content], uploads)
 
 
 def _decode_data_uri(uri: str) -> bytes:
@@ -146,12 +148,12 @@ def _decode_data_uri(uri: str) -> bytes:
         raise Problem(422, "invalid-request", f"The data URI is broken: {error}.") from error
 
 
-def _check_blobs(task: Task, tenant: str, message: Message) -> None:
-    wanted = list_blobs(task, message)
-    if not wanted:
-        return
+def _check_blobs(task: Task, tenant: str, message: Message, uploads: list[Upload]) -> None:
+    known = {upload.info.id: upload.info for upload in uploads}
+    wanted = task.list_blobs(message)
     ids = {blob_id for _, _, blob_id in wanted if re.fullmatch(BLOB_PATTERN, blob_id)}
-    known = context().blobs.find(tenant, ids)
+    if ids - known.keys():
+        known |= context().blobs.find(tenant, ids - known.keys())
     for field, marker, blob_id in wanted:
         info = known.get(blob_id)
         if info is None:

@@ -55,7 +55,7 @@ def make_blueprint(max_streams: int) -> APIBlueprint:
     def read(job_id: str) -> Response:
         """One job, with its result once it has one; `Prefer: wait=N` waits for its end."""
         ctx = context()
-        with ctx.hub.watch(job_id) as watcher:
+        with ctx.hub.watch(job_id, end_only=True) as watcher:
             with ctx.sessions.read() as session:
                 job = find_job(session, caller().tenant, job_id)
             job = wait_for_end(job, watcher, read_wait(ctx.settings.max_wait))

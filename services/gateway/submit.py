@@ -1,31 +1,27 @@
 """POST /v1/<worker>/<task>: records a job in one transaction, and only then says 202."""
 
-import hashlib
-import json
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request, url_for
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.gateway.auth import caller, requires
 from services.gateway.context import context
 from services.gateway.follow import read_wait, wait_for_end
-from services.gateway.inputs import list_blobs, read_request
+from services.gateway.inputs import read_request
 from services.gateway.problems import Problem
+from services.gateway.record import Submission
 from services.gateway.views import PRIORITIES, JobView, PriorityName, is_finished, show_job
-from shared.blobs import prolong
-from shared.contract import Message, Task
-from shared.db import db_now, insert_into
+from shared.blobs import Upload
+from shared.contract import Task
 from shared.events import Event
 from shared.identifiers import new_id
-from shared.jobs.machine import State
 from shared.settings import Settings
-from shared.tables import IdempotencyKey, Job
+from shared.tables import Job
 
 KEY_PATTERN = re.compile(r"[!-~]{1,200}")  # visible ASCII
 JOB_ID = re.compile(r"[0-9a-f]{32}")
@@ -39,26 +35,6 @@ class SubmitOptions(BaseModel):
     priority: PriorityName = "normal"
     deadline: float | None = Field(None, gt=0, description="Seconds from now; late jobs fail.")
     ttl: float | None = Field(None, gt=0, description="Seconds to keep the result.")
-
-
-@dataclass(frozen=True)
-class Submission:
-    """A checked request, ready to be recorded."""
-
-    tenant: str
-    task: Task
-    message: Message
-    priority: int
-    deadline: float  # seconds from now
-    ttl: float
-    key: str | None
-
-    @property
-    def fingerprint(self) -> str:
-        """The same for every submit that asks for the same thing."""
-        asked = [self.task.name, self.message.model_dump(mode="json")]
-        options = [self.priority, self.deadline, self.ttl]
-        return hashlib.sha256(json.dumps([asked, options], sort_keys=True).encode()).hexdigest()
 
 
 def make_blueprint(tasks: dict[str, Task]) -> APIBlueprint:
@@ -79,30 +55,41 @@ def _add_route(bp: APIBlueprint, task: Task) -> None:
 
 
 def _submit(task: Task, options: SubmitOptions) -> Response:
-    ctx, tenant = context(), caller().tenant
-    ctx.admission.admit(tenant)
-    deadline, ttl = _read_times(options, ctx.settings)
-    submission = Submission(
+    ctx = context()
+    ctx.admission.admit(caller().tenant)
+    uploads: list[Upload] = []
+    try:
+        submission = _read_submission(task, options, uploads)
+        seconds = read_wait(ctx.settings.max_wait)
+        with ctx.hub.watch(submission.job_id, end_only=True) as watcher:
+            uploads.clear()  # from here on their rows decide, even if the answer gets lost
+            recorded = ctx.recorder.record(submission)
+            job = recorded.job
+            if recorded.created:
+                ctx.events.publish([Event(job.id, "queued")], new_jobs=task.name)
+                job = wait_for_end(job, watcher, seconds)
+    finally:
+        ctx.blobs.discard([upload.object_name for upload in uploads])
+    if not recorded.created:
+        with ctx.hub.watch(job.id, end_only=True) as watcher:
+            job = wait_for_end(job, watcher, seconds)
+    return _answer(job, seconds)
+
+
+def _read_submission(task: Task, options: SubmitOptions, uploads: list[Upload]) -> Submission:
+    tenant = caller().tenant
+    deadline, ttl = _read_times(options, context().settings)
+    return Submission(
+        job_id=new_id(),
         tenant=tenant,
         task=task,
-        message=read_request(task, tenant, keep=deadline + ttl),
+        key=_read_idempotency_key(),
+        message=read_request(task, tenant, uploads),
         priority=PRIORITIES.index(options.priority),
         deadline=deadline,
         ttl=ttl,
-        key=_read_idempotency_key(),
+        uploads=uploads.copy(),
     )
-    job_id = new_id()
-    seconds = read_wait(ctx.settings.max_wait)
-    with ctx.hub.watch(job_id) as watcher:
-        job, created = _record(submission, job_id)
-        if created:
-            ctx.events.publish([Event(job.id, "queued")], wake=task.name)
-        if seconds and created:
-            job = wait_for_end(job, watcher, seconds)
-    if seconds and not created:
-        with ctx.hub.watch(job.id) as watcher:
-            job = wait_for_end(job, watcher, seconds)
-    return _answer(job, seconds)
 
 
 def _answer(job: Job, waited: float) -> Response:
@@ -112,69 +99,6 @@ def _answer(job: Job, waited: float) -> Response:
     if waited:
         response.headers["Preference-Applied"] = f"wait={waited:g}"
     return response
-
-
-def _record(submission: Submission, job_id: str) -> tuple[Job, bool]:
-    """The job of this submission, and whether it is new."""
-    with context().sessions.begin() as session:
-        known = _claim_key(session, submission, job_id)
-        if known is not None:
-            return known, False
-        blobs = {blob_id for _, _, blob_id in list_blobs(submission.task, submission.message)}
-        if blobs:
-            kept = prolong(session, submission.tenant, blobs, submission.deadline + submission.ttl)
-            if kept != len(blobs):
-                raise Problem(422, "unknown-blob", "A file expired just now. Upload it again.")
-        return _insert(session, submission, job_id), True
-
-
-def _claim_key(session: Session, submission: Submission, job_id: str) -> Job | None:
-    """Take the idempotency key for this job; the earlier job if it is taken already."""
-    if submission.key is None:
-        return None
-    taken = session.execute(
-        insert_into(session, IdempotencyKey)
-        .values(
-            tenant=submission.tenant,
-            key=submission.key,
-            fingerprint=submission.fingerprint,
-            job_id=job_id,
-        )
-        .on_conflict_do_nothing()
-        .returning(IdempotencyKey.job_id)
-    ).first()
-    if taken:
-        return None
-    earlier = session.get_one(IdempotencyKey, (submission.tenant, submission.key))
-    if earlier.fingerprint != submission.fingerprint:
-        raise Problem(
-            422,
-            "idempotency-key-reused",
-            "This Idempotency-Key was used for another request. Use a new key for a new request.",
-        )
-    return session.get_one(Job, earlier.job_id)
-
-
-def _insert(session: Session, submission: Submission, job_id: str) -> Job:
-    job: Job = session.execute(
-        insert(Job)
-        .values(
-            id=job_id,
-            tenant=submission.tenant,
-            task=submission.task.name,
-            state=State.QUEUED,
-            priority=submission.priority,
-            request=submission.message.model_dump(mode="json"),
-            fence=0,
-            failures=0,
-            cancel_requested=False,
-            created_at=db_now(),
-            deadline_at=db_now() + submission.deadline,
-            ttl=submission.ttl,
-        )
-        .returning(Job)
-    ).scalar_one()
-    return job
 
 
 def _read_times(options: SubmitOptions, settings: Settings) -> tuple[float, float]:

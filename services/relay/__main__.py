@@ -16,7 +16,7 @@ from services.relay.sweep import Sweeper
 from shared.blobs import Blobs
 from shared.contract import Task
 from shared.db import open_db
-from shared.events import WAKE, Events, connect
+from shared.events import NEW_JOBS, ROOM, Events, connect
 from shared.liveness import show_alive
 from shared.logs import configure_logs
 from shared.queue import make_celery
@@ -55,16 +55,20 @@ class Relay:
                 self.stopping.wait(IDLE)
 
     def _wait(self) -> set[str]:
-        """The tasks with new jobs; after an idle time, all of them."""
+        """The tasks to announce jobs of; after an idle time, all of them."""
         if not self.wakes.subscribed:
-            self.wakes.subscribe(WAKE)
+            self.wakes.subscribe(NEW_JOBS, ROOM)
+            return set(self.tasks)
+        message = self.wakes.get_message(timeout=IDLE)
+        if message is None:
             return set(self.tasks)
         woken = set()
-        timeout = IDLE
-        while message := self.wakes.get_message(timeout=timeout):
-            woken.add(str(message["data"]))
-            timeout = 0
-        return woken or set(self.tasks)
+        while message:
+            task = str(message["data"])
+            if message["channel"] == NEW_JOBS or self.dispatcher.full.get(task):
+                woken.add(task)
+            message = self.wakes.get_message(timeout=0)
+        return woken
 
     def _clean(self) -> None:
         """What needs the database alone, and so goes on while the broker is away."""

@@ -8,7 +8,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
 from redis import Redis
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.contract import Task
@@ -50,14 +50,16 @@ class Dispatcher:
     ) -> None:
         self.settings, self.sessions = settings, sessions
         self.celery, self.redis = celery, redis
+        self.full: dict[str, bool] = {}  # whether more may wait than the task's window holds
         self._processes: dict[str, int] = {}  # live worker processes per queue
 
     def fill(self, task: Task) -> int:
         """Announce as many waiting jobs of the task as its window has room for; how many."""
         with self.sessions.read() as session:
-            announced = _count_by_tenant(session, task, ANNOUNCED)
+            announced = _count_by_tenant(session, COUNT_ANNOUNCED, task)
             free = min(self._window(task) - sum(announced.values()), ANNOUNCE_AT_ONCE)
             chosen = _choose(session, task, announced, free) if free > 0 else []
+        self.full[task.name] = len(chosen) >= free
         if not chosen:
             return 0
         with self.sessions.begin() as session:
@@ -123,46 +125,54 @@ class Dispatcher:
 
 
 def _choose(session: Session, task: Task, announced: Mapping[str, int], free: int) -> list[str]:
-    running = _count_by_tenant(session, task, RUNNING)
-    in_flight = {
-        tenant: announced.get(tenant, 0) + running.get(tenant, 0)
-        for tenant in announced.keys() | running.keys()
-    }
     waiting = {
         tenant: _list_waiting(session, task, tenant, free)
         for tenant in _find_waiting_tenants(session, task)
     }
+    if len(waiting) < 2:  # nobody to be fair to
+        return choose_fairly(waiting, {}, free)
+    running = _count_by_tenant(session, COUNT_RUNNING, task)
+    in_flight = {
+        tenant: announced.get(tenant, 0) + running.get(tenant, 0)
+        for tenant in announced.keys() | running.keys()
+    }
     return choose_fairly(waiting, in_flight, free)
 
 
-def _count_by_tenant(session: Session, task: Task, where: Any) -> dict[str, int]:
-    rows = session.execute(
-        select(Job.tenant, func.count()).where(where, Job.task == task.name).group_by(Job.tenant)
-    )
-    return {row[0]: row[1] for row in rows}
+# Built once: making a statement costs more than running it.
+OF_TASK = Job.task == bindparam("wanted")
+COUNT_ANNOUNCED, COUNT_RUNNING = (
+    select(Job.tenant, func.count()).where(where, OF_TASK).group_by(Job.tenant)
+    for where in (ANNOUNCED, RUNNING)
+)
+NEXT_TENANT = (
+    select(Job.tenant)
+    .where(WAITING, OF_TASK, Job.tenant > bindparam("after"))
+    .order_by(Job.tenant)
+    .limit(1)
+)
+WAITING_JOBS = (
+    select(Job.priority, Job.id)
+    .where(WAITING, OF_TASK, Job.tenant == bindparam("owner"))
+    .order_by(Job.priority, Job.id)
+    .limit(bindparam("size"))
+)
+
+
+def _count_by_tenant(session: Session, count: Select[str, int], task: Task) -> dict[str, int]:
+    return {row[0]: row[1] for row in session.execute(count, {"wanted": task.name})}
 
 
 def _find_waiting_tenants(session: Session, task: Task) -> list[str]:
     """One index seek per tenant, however many jobs wait."""
     tenants: list[str] = []
-    while True:
-        after = Job.tenant > (tenants[-1] if tenants else "")
-        tenant = session.scalar(
-            select(Job.tenant)
-            .where(WAITING, Job.task == task.name, after)
-            .order_by(Job.tenant)
-            .limit(1)
-        )
-        if tenant is None:
-            return tenants
+    after = ""
+    while tenant := session.scalar(NEXT_TENANT, {"wanted": task.name, "after": after}):
         tenants.append(tenant)
+        after = tenant
+    return tenants
 
 
 def _list_waiting(session: Session, task: Task, tenant: str, limit: int) -> list[Candidate]:
-    rows = session.execute(
-        select(Job.priority, Job.id)
-        .where(WAITING, Job.task == task.name, Job.tenant == tenant)
-        .order_by(Job.priority, Job.id)
-        .limit(limit)
-    )
-    return [(priority, job_id) for priority, job_id in rows]
+    wanted = {"wanted": task.name, "owner": tenant, "size": limit}
+    return [(priority, job_id) for priority, job_id in session.execute(WAITING_JOBS, wanted)]

@@ -5,9 +5,21 @@ READ COMMITTED is enough, because each step checks its own precondition in its W
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, null, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    case,
+    func,
+    null,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from shared.db import db_now
@@ -42,6 +54,51 @@ class Ended:
     error_detail: str | None = None
 
 
+def _make_claim(suspect: bool) -> Update:
+    picked = (
+        select(Job.id)
+        .where(READY, Job.failures > 0 if suspect else Job.failures == 0)
+        .order_by(*ORDER)
+        .limit(bindparam("size"))
+        .with_for_update(skip_locked=True)
+        .cte("picked")
+    )
+    return (
+        update(JOBS)
+        .where(JOBS.c.id.in_(select(picked.c.id)), ANNOUNCED)
+        .values(
+            state=State.RUNNING,
+            fence=JOBS.c.fence + 1,
+            lease_until=db_now() + bindparam("lease"),
+            dispatched_at=null(),
+            started_at=db_now(),
+        )
+        .returning(*(JOBS.c[field] for field in Claim.__dataclass_fields__))
+    )
+
+
+# Built once: making a statement costs more than running it.
+JOBS = cast(Table, Job.__table__)
+READY = and_(ANNOUNCED, Job.task == bindparam("wanted"), Job.deadline_at > db_now())
+ORDER = (Job.priority, Job.dispatched_at)
+FIRST_READY = select(Job.failures).where(READY).order_by(*ORDER).limit(1)
+CLAIM = {suspect: _make_claim(suspect) for suspect in (False, True)}
+FINISH = (
+    update(JOBS)
+    .where(JOBS.c.id == bindparam("job"), JOBS.c.fence == bindparam("held"), RUNNING)
+    .values(
+        state=bindparam("new_state"),
+        result=bindparam("new_result", type_=JOBS.c.result.type),
+        error_code=bindparam("code"),
+        error_detail=bindparam("detail"),
+        lease_until=null(),
+        finished_at=db_now(),
+        expires_at=db_now() + JOBS.c.ttl,
+    )
+    .returning(JOBS.c.id)
+)
+
+
 def announce(session: Session, ids: Sequence[str]) -> list[str]:
     """Mark waiting jobs as sent to the broker; the ids that were still waiting, in order.
 
@@ -71,33 +128,12 @@ def claim(session: Session, task: str, limit: int, lease: float) -> list[Claim]:
     A job that has lost a worker before is taken alone: if it kills the process again, no other
     job is charged for it.
     """
-    ready = and_(ANNOUNCED, Job.task == task, Job.deadline_at > db_now())
-    order = (Job.priority, Job.dispatched_at)
-    failures = session.scalar(select(Job.failures).where(ready).order_by(*order).limit(1))
+    failures = session.scalar(FIRST_READY, {"wanted": task})
     if failures is None:
         return []
     suspect = failures > 0
-    picked = (
-        select(Job.id)
-        .where(ready, Job.failures > 0 if suspect else Job.failures == 0)
-        .order_by(*order)
-        .limit(1 if suspect else limit)
-        .with_for_update(skip_locked=True)
-        .cte("picked")
-    )
-    rows = session.execute(
-        update(Job)
-        .where(Job.id.in_(select(picked.c.id)), ANNOUNCED)
-        .values(
-            state=State.RUNNING,
-            fence=Job.fence + 1,
-            lease_until=db_now() + lease,
-            dispatched_at=null(),
-            started_at=db_now(),
-        )
-        .returning(*(getattr(Job, field) for field in Claim.__dataclass_fields__))
-        .execution_options(synchronize_session=False)
-    )
+    size = 1 if suspect else limit
+    rows = session.execute(CLAIM[suspect], {"wanted": task, "size": size, "lease": lease})
     return sorted((Claim(*row) for row in rows), key=lambda claim: claim.id)
 
 
@@ -107,16 +143,15 @@ def extend(
     """Keep the jobs that are still held, and record how far they are."""
     if not fences:
         return
-    job = Job.__table__
-    step = bindparam("step", type_=job.c.progress.type)
+    step = bindparam("step", type_=JOBS.c.progress.type)
     rows = [
         {"job": job_id, "held": fence, "step": progress.get(job_id)}
         for job_id, fence in sorted(fences.items())
     ]
     session.connection().execute(
-        update(job)  # type: ignore[arg-type]
-        .where(job.c.id == bindparam("job"), job.c.fence == bindparam("held"), RUNNING)
-        .values(lease_until=db_now() + lease, progress=func.coalesce(step, job.c.progress)),
+        update(JOBS)
+        .where(JOBS.c.id == bindparam("job"), JOBS.c.fence == bindparam("held"), RUNNING)
+        .values(lease_until=db_now() + lease, progress=func.coalesce(step, JOBS.c.progress)),
         rows,
     )
 
@@ -148,15 +183,18 @@ def finish(
     error_detail: str | None = None,
 ) -> bool:
     """Record the outcome; False, with nothing written, if the claim is no longer held."""
-    return _change(
-        session,
-        and_(Job.id == claim.id, RUNNING, Job.fence == claim.fence),
-        state=state,
-        result=result,
-        error_code=error_code,
-        error_detail=error_detail,
-        **_ended(),
+    written = session.execute(
+        FINISH,
+        {
+            "job": claim.id,
+            "held": claim.fence,
+            "new_state": state,
+            "new_result": result,
+            "code": error_code,
+            "detail": error_detail,
+        },
     )
+    return written.first() is not None
 
 
 def release(session: Session, claim: Claim) -> bool:

@@ -22,7 +22,7 @@ from tests.e2e.stack import run_site
 from tests.servers import run_postgres
 
 MAINS = 2
-DRAIN = 600.0  # seconds for the jobs that are left when the last one is submitted
+DRAIN = 1200.0  # seconds for the jobs that are left when the last one is submitted
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def main() -> int:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=100.0, help="submits per second")
-    parser.add_argument("--work", type=float, default=0.02, help="seconds that a job takes")
+    parser.add_argument("--work", type=float, default=0.01, help="seconds that a job takes")
     parser.add_argument("--every", type=float, default=2.0, help="seconds between kills")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, provide_database(given.database) as url:

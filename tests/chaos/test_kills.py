@@ -8,7 +8,7 @@ import pytest
 from tests.chaos.conftest import FULL
 from tests.chaos.run import Load, kill_under_load
 
-LOAD = Load(10_000, rate=100, work=0.02) if FULL else Load(1_000, rate=60, work=0.005)
+LOAD = Load(10_000, rate=100, work=0.01) if FULL else Load(1_000, rate=60, work=0.02)
 
 
 @pytest.mark.chaos

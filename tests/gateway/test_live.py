@@ -86,23 +86,23 @@ def test_a_body_without_a_length_is_stored_up_to_the_limit(api: httpx2.Client):
     assert refused.status_code == 413
 
 
-@pytest.mark.parametrize(
-    "request_text",
-    [
-        b"GARBAGE\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: x\r\nBad Header: y\r\n\r\n",
-        b"POST /v1/blobs HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"POST /v1/blobs HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 500 + b"\r\n",
-        b"\0" * 100,
-    ],
-)
-def test_what_is_no_http_is_refused(live: Live, api: httpx2.Client, request_text: bytes):
+NO_HTTP = {
+    "a word": b"GARBAGE\r\n\r\n",
+    "another version": b"GET / HTTP/9.9\r\n\r\n",
+    "a space in a name": b"GET /healthz HTTP/1.1\r\nHost: x\r\nBad Header: y\r\n\r\n",
+    "a negative length": b"POST /v1/blobs HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    "two lengths": b"POST /v1/blobs HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a long address": b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "many headers": b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 500 + b"\r\n",
+    "zeros": b"\0" * 100,
+}
+
+
+@pytest.mark.parametrize("case", NO_HTTP)
+def test_what_is_no_http_is_refused(live: Live, api: httpx2.Client, case: str):
     with connect(live) as connection:
-        connection.sendall(request_text)
+        connection.sendall(NO_HTTP[case])
         connection.shutdown(socket.SHUT_WR)
         answer = b""
         while chunk := connection.recv(10_000):

@@ -102,11 +102,9 @@ def test_the_server_limits_the_wait(
     ],
 )
 def test_an_odd_preference_is_ignored(client: FlaskClient, prefer: str):
-    started = time.monotonic()
     answer = client.post(MIX, json={}, headers={"Prefer": prefer})
     assert answer.status_code == 202
     assert "Preference-Applied" not in answer.headers
-    assert time.monotonic() - started < 0.9
 
 
 def test_a_repeated_submit_waits_for_the_first_job(client: FlaskClient, worker: StandIn):

@@ -93,20 +93,20 @@ def test_a_submit_wakes_the_relay(
     monkeypatch.setattr(relay_main, "IDLE", 2.0)  # without a wake-up it looks only this often
     events = Events(redis_url)
     with running(make_relay()):
-        until(lambda: redis.pubsub_numsub("relay-wake")[0][1] == 1)
+        until(lambda: redis.pubsub_numsub("relay-new")[0][1] == 1)
         for _ in range(3):
             time.sleep(0.1)
             before = count_announced(sessions)
             add(sessions)
             sent_at = time.monotonic()
-            events.publish([], wake="quick.work")
+            events.publish([], new_jobs="quick.work")
             until(lambda before=before: count_announced(sessions) == before + 1)
             assert time.monotonic() - sent_at < 1
 
 
 def test_a_lost_wake_up_only_delays(make_relay: MakeRelay, sessions: Sessions, redis: Redis):
     with running(make_relay()):
-        until(lambda: redis.pubsub_numsub("relay-wake")[0][1] == 1)
+        until(lambda: redis.pubsub_numsub("relay-new")[0][1] == 1)
         add(sessions)
         until(lambda: count_announced(sessions) == 1, seconds=3)
 
@@ -116,9 +116,9 @@ def test_wake_ups_for_unknown_tasks_do_no_harm(
 ):
     job = add(sessions, task="removed.task")
     with running(make_relay()):
-        until(lambda: redis.pubsub_numsub("relay-wake")[0][1] == 1)
+        until(lambda: redis.pubsub_numsub("relay-new")[0][1] == 1)
         for wake in ("removed.task", "", "\0", "x" * 10_000):
-            redis.publish("relay-wake", wake)
+            redis.publish("relay-new", wake)
         add(sessions)
         until(lambda: count_announced(sessions) == 1)
     assert read_state(sessions, job) == "queued"
@@ -163,7 +163,7 @@ def test_two_relays_share_the_work(make_relay: MakeRelay, sessions: Sessions, re
     with running(make_relay()), running(make_relay()):
         for _ in range(8):
             add(sessions)
-            redis.publish("relay-wake", "quick.work")
+            redis.publish("relay-new", "quick.work")
         until(lambda: count_announced(sessions) == 8)
     messages = redis.llen(queue_key("quick"))
     assert 2 <= messages <= 8  # never more than one per job
@@ -219,12 +219,17 @@ def test_a_frozen_broker_does_not_stop_the_sweeper(
 
 
 def test_without_the_database_the_relay_waits_for_it(
-    make_settings: Callable[..., Settings],
-    redis: Redis,
-    postgres_url: str,
-    postgres_database_url: str,
+    tmp_path: Path, redis: Redis, redis_url: str, postgres_url: str, postgres_database_url: str
 ):
-    relay = Relay(make_settings(database_url=postgres_database_url, sweep_every=0.1))
+    settings = Settings.model_validate(
+        {
+            "home": tmp_path,
+            "redis_url": redis_url,
+            "database_url": postgres_database_url,
+            "sweep_every": 0.1,
+        }
+    )
+    relay = Relay(settings)
     relay.tasks = TASKS
     sessions = relay.sweeper.sessions
     switch = Switch(postgres_url, postgres_database_url)

@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from shared.events import CHANNEL, KEEP_ENTRIES, KEEP_SECONDS, WAKE, Event, Events
+from shared.events import CHANNEL, KEEP_ENTRIES, KEEP_SECONDS, NEW_JOBS, ROOM, Event, Events
 from tests.servers import run_valkey
 
 SOON = 2.5  # seconds; far below what a client waits for
@@ -75,14 +75,15 @@ def test_reading_resumes_after_the_last_event_seen(events):
 
 def test_followers_and_the_relay_are_woken(events):
     with events.redis.pubsub(ignore_subscribe_messages=True) as followed:
-        followed.subscribe(CHANNEL, WAKE)
-        for _ in range(2):
+        followed.subscribe(CHANNEL, NEW_JOBS, ROOM)
+        for _ in range(3):
             followed.get_message(timeout=5)
-        events.publish([Event("a", "queued")], wake="detect.objects")
-        messages = [followed.get_message(timeout=5) for _ in range(2)]
+        events.publish([Event("a", "queued")], new_jobs="detect.objects", room="detect.act")
+        messages = [followed.get_message(timeout=5) for _ in range(3)]
     assert [(message["channel"], message["data"]) for message in messages] == [
         (CHANNEL, "a queued"),
-        (WAKE, "detect.objects"),
+        (NEW_JOBS, "detect.objects"),
+        (ROOM, "detect.act"),
     ]
 
 

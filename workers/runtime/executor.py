@@ -82,7 +82,7 @@ class Executor:
         try:
             self.events.publish(
                 [Event(claim.id, "running", {"attempt": claim.fence}) for claim in claims],
-                wake=task.name,
+                room=task.name,
             )
             outcomes = self._predict_all(task, method, claims)
             self._record(claims, outcomes)
@@ -163,41 +163,35 @@ class Executor:
         return Outcome(None)
 
     def _record(self, claims: list[store.Claim], outcomes: dict[str, Outcome]) -> None:
-        """Commit all outcomes with their effects; what is no longer held is discarded."""
+        """Commit all outcomes with their effects; what is no longer held is discarded.
+
+        An effect that raises fails its job alone: then each job gets a transaction of its own.
+        """
+        try:
+            self._write(claims, outcomes)
+        except OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001  (an effect may raise anything)
+            if len(claims) > 1:
+                for claim in claims:
+                    self._record([claim], outcomes)
+            else:
+                (claim,) = claims
+                self._write(claims, {claim.id: self._explain(claim.task, claim.id, error)})
+
+    def _write(self, claims: list[store.Claim], outcomes: dict[str, Outcome]) -> None:
         give_up_at = time.monotonic() + RECORD_FOR
         while True:
             try:
                 with self.sessions.begin() as session:
-                    written = [
-                        event
-                        for claim in claims
-                        if (event := self._finish(session, claim, outcomes[claim.id]))
-                    ]
+                    written = [_finish(session, claim, outcomes[claim.id]) for claim in claims]
                 break
             except OperationalError as error:  # locked, or away: the outcome is worth waiting for
                 if time.monotonic() > give_up_at:
                     raise
                 log.warning("outcome not recorded yet", error=str(error.orig))
                 time.sleep(0.2)
-        self.events.publish(written, wake=claims[0].task)
-
-    def _finish(self, session: Session, claim: store.Claim, outcome: Outcome) -> Event | None:
-        state, code, detail = outcome.state, outcome.code, outcome.detail
-        if state is None:
-            released = store.release(session, claim)
-            return Event(claim.id, "queued", {"reason": "worker stopped"}) if released else None
-        try:
-            with session.begin_nested():
-                if not store.finish(session, claim, state, outcome.result, code, detail):
-                    log.warning("late outcome discarded", job=claim.id)
-                    return None
-                for effect in outcome.effects:
-                    effect(session)
-        except OperationalError:
-            raise  # the whole transaction is tried again
-        except Exception as error:  # noqa: BLE001  (a refused effect fails its job, not its batch)
-            return self._finish(session, claim, self._explain(claim.task, claim.id, error))
-        return outcome_event(claim.id, state, code, detail)
+        self.events.publish(event for event in written if event)
 
     def _make_run(self, task: Task, claim: store.Claim) -> Run[Any]:
         sent_at = 0.0
@@ -247,3 +241,17 @@ class Executor:
                 signal.setitimer(signal.ITIMER_REAL, 0)  # a signal just before this raises here
         finally:
             self.heartbeat.call_ends = None
+
+
+def _finish(session: Session, claim: store.Claim, outcome: Outcome) -> Event | None:
+    """Write one outcome; the event that tells of it, or None if the claim is no longer held."""
+    state, code, detail = outcome.state, outcome.code, outcome.detail
+    if state is None:
+        released = store.release(session, claim)
+        return Event(claim.id, "queued", {"reason": "worker stopped"}) if released else None
+    if not store.finish(session, claim, state, outcome.result, code, detail):
+        log.warning("late outcome discarded", job=claim.id)
+        return None
+    for effect in outcome.effects:
+        effect(session)
+    return outcome_event(claim.id, state, code, detail)

@@ -20,6 +20,7 @@ from shared.events import Events
 from shared.logs import configure_logs
 from shared.queue import make_celery
 from shared.settings import Settings, read_settings
+from workers.runtime.acks import repair_acks
 from workers.runtime.executor import Executor
 from workers.runtime.heartbeat import Heartbeat
 
@@ -40,6 +41,7 @@ class Loaded:
 def serve(name: str, worker_class: WorkerClass, methods: Methods) -> Celery:
     """A Celery app that answers each task with its method, on one worker object per process."""
     settings = read_settings()
+    repair_acks()
     app = make_celery(settings)
     app.conf.worker_max_memory_per_child = settings.max_child_kb
     app.conf.worker_proc_alive_timeout = 600  # loading a model takes longer than Celery's 4 s

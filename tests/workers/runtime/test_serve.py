@@ -225,6 +225,23 @@ def test_a_worker_finds_its_way_back_to_a_broker_that_lost_everything(site: Site
     assert {job.state for job in site.finish(ids)} == {State.SUCCEEDED}
 
 
+@pytest.mark.usefixtures("relay")
+@on_sqlite
+def test_a_worker_whose_broker_went_away_while_it_worked_asks_for_more_work(
+    site: Site, valkey: Valkey
+):
+    """The message in hand could not be acknowledged, and must not count as in hand for ever."""
+    site.start_worker()
+    [first] = site.add("echo.act", [{"act": "sleep", "seconds": 1.5}])
+    site.wait_for_state([first], State.RUNNING)
+    valkey.stop()
+    site.finish([first])
+    time.sleep(1)
+    valkey.start()
+    ids = site.add("echo.say", [{"text": "later"}] * 5)
+    assert {job.state for job in site.finish(ids)} == {State.SUCCEEDED}
+
+
 def test_a_worker_without_a_name_says_how_to_start_one():
     done = subprocess.run(
         [sys.executable, "-m", "workers.runtime"],
