@@ -118,6 +118,12 @@ def note(job_id: str, number: int) -> Callable[[Any], None]:
     return write
 
 
+def answer_with_effects(batch: Batch) -> list[Answer | JobError]:
+    for run in batch:
+        run.effects.append(note(run.job_id, run.request.number))
+    return answer_all(batch)
+
+
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str, redis_url: str) -> Settings:
     return Settings(home=tmp_path, DATABASE_URL=database_url, REDIS_URL=redis_url, heartbeat=0.0)
