@@ -129,6 +129,8 @@ class Blobs:
 
     def check(self) -> None:
         """Raises if the store does not answer."""
+        if isinstance(self.store, LocalStore):  # which lists a folder that is gone as empty
+            os.stat(os.path.join(str(self.store.prefix), ""))
         next(iter(obstore.list(self.store, chunk_size=1)), None)
 
     def _prolong(self, tenant: str, blob_id: str, keep: float) -> bool:

@@ -19,26 +19,26 @@ class Admission:
         self._queued: dict[str, tuple[float, int]] = {}  # tenant: when counted, how many
         self._lock = threading.Lock()
 
-    def admit(self, tenant: str) -> None:
-        """Count one more job for the tenant. Raises Problem 429 when the queue is full."""
-        counted_at, queued = self._queued.get(tenant, (float("-inf"), 0))
-        if time.monotonic() - counted_at > FRESH:
-            counted_at, queued = time.monotonic(), self._count(tenant)
-        if queued >= self._max_queued:
-            self._remember(tenant, counted_at, queued)
-            raise Problem(
-                429,
-                "queue-full",
-                f"{queued} of your jobs are waiting, the most allowed. "
-                "Wait until some have finished, then send this one again.",
-                headers={"Retry-After": str(RETRY_AFTER)},
-                position=queued,
-            )
-        self._remember(tenant, counted_at, queued + 1)
-
-    def _remember(self, tenant: str, counted_at: float, queued: int) -> None:
+    def admits(self, tenant: str) -> bool:
+        """Whether the tenant may submit one more job; if so, it is counted."""
         with self._lock:
-            self._queued[tenant] = (counted_at, queued)
+            counted_at, queued = self._queued.get(tenant, (float("-inf"), 0))
+            if time.monotonic() - counted_at > FRESH:
+                counted_at, queued = time.monotonic(), self._count(tenant)
+            admitted = queued < self._max_queued
+            self._queued[tenant] = (counted_at, queued + admitted)
+        return admitted
+
+    def refusal(self, tenant: str) -> Problem:
+        queued = self._queued[tenant][1]
+        return Problem(
+            429,
+            "queue-full",
+            f"{queued} of your jobs are waiting, the most allowed. "
+            "Wait until some have finished, then send this one again.",
+            headers={"Retry-After": str(RETRY_AFTER)},
+            position=queued,
+        )
 
     def _count(self, tenant: str) -> int:
         waiting = select(Job.id).where(QUEUED, Job.tenant == tenant).limit(self._max_queued)

@@ -1,6 +1,7 @@
 """The application factory; gunicorn runs it."""
 
 import math
+import threading
 import time
 from importlib.metadata import version
 
@@ -42,7 +43,7 @@ def create_app(settings: Settings | None = None, tasks: dict[str, Task] | None =
     register_problems(app)
     app.register_blueprint(health.make_blueprint(registry))
     app.register_blueprint(files.make_blueprint())
-    app.register_blueprint(jobs.make_blueprint(settings.max_streams))
+    app.register_blueprint(jobs.make_blueprint())
     app.register_blueprint(submit.make_blueprint(ctx.tasks))
     app.spec_processor(make_processor(ctx.tasks))
     Authenticator(app)
@@ -61,6 +62,7 @@ def _build_context(settings: Settings, tasks: dict[str, Task]) -> Context:
         recorder=Recorder(sessions, blobs),
         events=Events(settings.redis_url),
         hub=Hub(settings.redis_url),
+        slots=threading.Semaphore(settings.max_streams),
         admission=Admission(sessions, settings.max_queued),
         tasks=tasks,
     )

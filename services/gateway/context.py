@@ -1,5 +1,6 @@
 """What the routes need, built once per application and replaced in tests."""
 
+import threading
 from dataclasses import dataclass
 from typing import cast
 
@@ -22,6 +23,7 @@ class Context:
     blobs: Blobs
     events: Events
     hub: Hub
+    slots: threading.Semaphore  # requests that may hold a thread while they wait for a job
     admission: Admission
     recorder: Recorder
     tasks: dict[str, Task]

@@ -51,15 +51,18 @@ def make_blueprint() -> APIBlueprint:
         """The bytes of a file."""
         ctx, tenant = context(), caller().tenant
         known = ctx.blobs.find(tenant, [blob_id]) if re.fullmatch(BLOB_PATTERN, blob_id) else {}
-        info = known.get(blob_id)
-        if info is None:
-            raise Problem(404, "unknown-blob", "There is no such file, or it has expired.")
+        try:
+            info = known[blob_id]
+            content = ctx.blobs.stream(tenant, blob_id)
+        except KeyError as error:
+            gone = "There is no such file, or it has expired."
+            raise Problem(404, "unknown-blob", gone) from error
         extension = EXTENSIONS.get(info.media_type)
         # Only pictures are shown in place; a page or script uploaded by somebody never runs here.
         media_type = info.media_type if extension else "application/octet-stream"
         shown = "inline" if extension else "attachment"
         return Response(
-            ctx.blobs.stream(tenant, blob_id),
+            content,
             mimetype=media_type,
             headers={
                 "Content-Length": str(info.size),

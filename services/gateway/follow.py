@@ -28,12 +28,17 @@ def read_wait(longest: float) -> float:
 
 
 def wait_for_end(job: Job, watcher: Watcher, seconds: float) -> Job:
-    """The job as it is when it has ended, or after `seconds`."""
+    """The job as it is when it has ended, or after `seconds`; at once if too many wait."""
     ctx = context()
-    ends_at = time.monotonic() + seconds
-    while not is_finished(job) and (left := ends_at - time.monotonic()) > 0:
-        watcher.wait(min(left, ctx.hub.patience))
-        job = read_job(ctx, job.id) or job
+    if seconds == 0 or not ctx.slots.acquire(blocking=False):
+        return job
+    try:
+        ends_at = time.monotonic() + seconds
+        while not is_finished(job) and (left := ends_at - time.monotonic()) > 0:
+            watcher.wait(min(left, ctx.hub.patience))
+            job = read_job(ctx, job.id) or job
+    finally:
+        ctx.slots.release()
     return job
 
 

@@ -1,7 +1,6 @@
 """Read, list, follow and cancel jobs."""
 
 import re
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,9 +34,8 @@ class JobFilter(BaseModel):
     cursor: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
 
 
-def make_blueprint(max_streams: int) -> APIBlueprint:
+def make_blueprint() -> APIBlueprint:
     bp = APIBlueprint("jobs", __name__, url_prefix="/v1/jobs", tag="Jobs")
-    slots = threading.Semaphore(max_streams)
 
     @bp.get("")
     @bp.doc(operation_id="list_jobs")
@@ -81,11 +79,11 @@ def make_blueprint(max_streams: int) -> APIBlueprint:
         ctx = context()
         with ctx.sessions.read() as session:
             find_job(session, caller().tenant, job_id)
-        if not slots.acquire(blocking=False):
+        if not ctx.slots.acquire(blocking=False):
             raise Problem(
                 503,
                 "too-many-streams",
-                f"{max_streams} event streams are open. Poll GET /v1/jobs/ID instead.",
+                f"{ctx.settings.max_streams} requests wait for jobs already. Poll GET /v1/jobs/ID.",
                 headers={"Retry-After": "5"},
             )
         response = Response(
@@ -94,7 +92,7 @@ def make_blueprint(max_streams: int) -> APIBlueprint:
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
         # Not in the generator: a HEAD, or a client that leaves at once, never starts it.
-        response.call_on_close(slots.release)
+        response.call_on_close(ctx.slots.release)
         return response
 
     return bp

@@ -95,6 +95,13 @@ class Recorder:
             raise turn.result
         return turn.result
 
+    def knows(self, tenant: str, key: str | None) -> bool:
+        """Whether a submit with this key would make no new job."""
+        if key is None:
+            return False
+        with self._sessions.read() as session:
+            return session.get(IdempotencyKey, (tenant, key)) is not None
+
     def _write(self, turns: list[Turn]) -> None:
         try:
             results = self._write_together([turn.submission for turn in turns])
@@ -160,7 +167,9 @@ def _claim_key(transaction: Transaction, submission: Submission) -> Job | None:
     ).first()
     if taken:
         return None
-    earlier = session.get_one(IdempotencyKey, (submission.tenant, submission.key))
+    earlier = session.get(IdempotencyKey, (submission.tenant, submission.key))
+    if earlier is None:
+        raise Problem(503, "expired-just-now", "The job of this key expired just now. Try again.")
     if earlier.fingerprint != submission.fingerprint:
         raise Problem(
             422,

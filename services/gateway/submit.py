@@ -56,10 +56,12 @@ def _add_route(bp: APIBlueprint, task: Task) -> None:
 
 def _submit(task: Task, options: SubmitOptions) -> Response:
     ctx = context()
-    ctx.admission.admit(caller().tenant)
+    key = _read_idempotency_key()
+    if not ctx.admission.admits(caller().tenant) and not ctx.recorder.knows(caller().tenant, key):
+        raise ctx.admission.refusal(caller().tenant)
     uploads: list[Upload] = []
     try:
-        submission = _read_submission(task, options, uploads)
+        submission = _read_submission(task, options, key, uploads)
         seconds = read_wait(ctx.settings.max_wait)
         with ctx.hub.watch(submission.job_id, end_only=True) as watcher:
             uploads.clear()  # from here on their rows decide, even if the answer gets lost
@@ -76,14 +78,16 @@ def _submit(task: Task, options: SubmitOptions) -> Response:
     return _answer(job, seconds)
 
 
-def _read_submission(task: Task, options: SubmitOptions, uploads: list[Upload]) -> Submission:
+def _read_submission(
+    task: Task, options: SubmitOptions, key: str | None, uploads: list[Upload]
+) -> Submission:
     tenant = caller().tenant
     deadline, ttl = _read_times(options, context().settings)
     return Submission(
         job_id=new_id(),
         tenant=tenant,
         task=task,
-        key=_read_idempotency_key(),
+        key=key,
         message=read_request(task, tenant, uploads),
         priority=PRIORITIES.index(options.priority),
         deadline=deadline,

@@ -33,7 +33,9 @@ class JobView(BaseModel):
     expires_at: str | None
     failures: int = Field(description="Workers lost while they ran this job.")
     cancel_requested: bool
-    position: int | None = Field(description="Jobs of this task ahead of it, while queued.")
+    position: int | None = Field(
+        description="Jobs of this task ahead of it, while it waits; from GET /v1/jobs/ID only."
+    )
     progress: dict[str, Any] | None
     result: dict[str, Any] | None
     error: ErrorView | None

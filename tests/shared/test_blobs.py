@@ -245,3 +245,11 @@ def test_sniffing_never_fails(head):
 def test_a_file_that_arrives_in_crumbs_is_sniffed_all_the_same(local_blobs, size):
     crumbs = [PNG[at : at + size] for at in range(0, len(PNG), size)]
     assert local_blobs.add("ann", crumbs, 600, LIMIT).media_type == "image/png"
+
+
+def test_a_store_whose_folder_is_gone_is_not_ready(tmp_path, sessions):
+    blobs = Blobs(f"file://{tmp_path}/store", sessions)
+    blobs.check()
+    (tmp_path / "store").rmdir()
+    with pytest.raises(OSError, match="store"):
+        blobs.check()

@@ -16,8 +16,8 @@ from hypothesis.stateful import (
 
 from shared.identifiers import new_id
 from shared.keys import create_key
-from tests.gateway.clients import PNG, context_of, count_rows, open_client, submit
-from tests.gateway.conftest import MakeClient
+from tests.services.gateway.clients import PNG, context_of, count_rows, open_client, submit
+from tests.services.gateway.conftest import MakeClient
 
 JOB_ROUTES = [
     ("GET", "/v1/jobs/{id}"),

@@ -12,10 +12,10 @@ from services.gateway.app import create_app
 from shared.contract import Task
 from shared.keys import create_key
 from shared.settings import Settings
-from tests.gateway.clients import Client, context_of, open_client
-from tests.gateway.contract import TASKS
-from tests.gateway.live import Live, run_live
-from tests.gateway.stand_in import StandIn
+from tests.services.gateway.clients import Client, context_of, open_client
+from tests.services.gateway.contract import TASKS
+from tests.services.gateway.live import Live, run_live
+from tests.services.gateway.stand_in import StandIn
 
 MakeApp = Callable[..., APIFlask]
 MakeClient = Callable[..., FlaskClient]

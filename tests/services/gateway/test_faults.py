@@ -14,11 +14,17 @@ from flask.testing import FlaskClient
 
 from services.gateway import auth
 from services.gateway.hub import Hub
-from tests.gateway.clients import check_problem, context_of, count_rows, read_events, submit
-from tests.gateway.conftest import MakeApp, MakeClient
-from tests.gateway.outage import Switch
-from tests.gateway.stand_in import StandIn
 from tests.servers import Valkey, run_valkey
+from tests.services.gateway.clients import (
+    check_problem,
+    context_of,
+    count_rows,
+    read_events,
+    submit,
+)
+from tests.services.gateway.conftest import MakeApp, MakeClient
+from tests.services.gateway.outage import Switch
+from tests.services.gateway.stand_in import StandIn
 
 MIX = "/v1/shop/mix"
 

@@ -1,11 +1,19 @@
 """Only so many event streams are open at once, and each leaves its slot when it closes."""
 
+import time
+
 import pytest
 from apiflask import APIFlask
 
-from tests.gateway.clients import check_problem, context_of, follow_job, read_events, submit
-from tests.gateway.conftest import MakeApp, MakeClient
-from tests.gateway.stand_in import StandIn
+from tests.services.gateway.clients import (
+    check_problem,
+    context_of,
+    follow_job,
+    read_events,
+    submit,
+)
+from tests.services.gateway.conftest import MakeApp, MakeClient
+from tests.services.gateway.stand_in import StandIn
 
 
 @pytest.fixture
@@ -42,3 +50,15 @@ def test_streams_that_end_or_never_begin_leave_their_slots(
         assert len(read_events(follow_job(client, job))) == 3
         assert client.head(f"/v1/jobs/{job}/events").status_code == 200
         assert client.get("/v1/jobs/unknown/events").status_code == 404
+
+
+def test_a_wait_too_many_is_answered_at_once(two_slots: APIFlask, make_client: MakeClient):
+    client = make_client(two_slots)
+    job = submit(client)
+    opened = [follow_job(client, job, buffered=False) for _ in range(2)]
+    started = time.monotonic()
+    answer = client.post("/v1/shop/mix", json={}, headers={"Prefer": "wait=30"})
+    assert answer.status_code == 202
+    assert time.monotonic() - started < 15
+    for response in opened:
+        response.close()

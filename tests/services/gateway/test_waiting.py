@@ -8,9 +8,9 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from services.gateway.hub import Hub
-from tests.gateway.clients import context_of, submit
-from tests.gateway.conftest import MakeApp, MakeClient
-from tests.gateway.stand_in import StandIn
+from tests.services.gateway.clients import context_of, submit
+from tests.services.gateway.conftest import MakeApp, MakeClient
+from tests.services.gateway.stand_in import StandIn
 
 MIX = "/v1/shop/mix"
 

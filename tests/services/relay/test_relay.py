@@ -22,10 +22,10 @@ from shared.events import Events
 from shared.queue import queue_key
 from shared.settings import Settings
 from shared.tables import ANNOUNCED, Job
-from tests.gateway.outage import Switch
-from tests.relay.conftest import TASKS, MakeRelay
 from tests.rows import make_job
 from tests.servers import Valkey, run_valkey
+from tests.services.gateway.outage import Switch
+from tests.services.relay.conftest import TASKS, MakeRelay
 
 PAST = 1.0
 
@@ -255,7 +255,7 @@ def test_the_process_stops_when_asked(tmp_path: Path, redis_url: str, sqlite_dat
             "DATABASE_URL": sqlite_database_url,
             "REDIS_URL": redis_url,
         },
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         stderr=subprocess.PIPE,
     )
     try:

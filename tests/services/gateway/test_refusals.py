@@ -7,7 +7,7 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
-from tests.gateway.clients import (
+from tests.services.gateway.clients import (
     PNG,
     check_problem,
     context_of,
@@ -16,7 +16,7 @@ from tests.gateway.clients import (
     part,
     send_form,
 )
-from tests.gateway.conftest import MakeApp, MakeClient
+from tests.services.gateway.conftest import MakeApp, MakeClient
 
 PNG_ID = hashlib.sha256(PNG).hexdigest()
 MIX, SEND = "/v1/shop/mix", "/v1/mail/send"

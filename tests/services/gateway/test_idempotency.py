@@ -11,9 +11,9 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from shared.keys import create_key
-from tests.gateway.clients import check_problem, context_of, count_rows, open_client
-from tests.gateway.conftest import MakeClient
-from tests.gateway.stand_in import StandIn
+from tests.services.gateway.clients import check_problem, context_of, count_rows, open_client
+from tests.services.gateway.conftest import MakeClient
+from tests.services.gateway.stand_in import StandIn
 
 MIX = "/v1/shop/mix"
 KEYS = 1000 if os.environ.get("ATELIER_FULL") == "1" else 100

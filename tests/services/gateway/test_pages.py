@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from services.gateway import app as gateway_app
 from shared.db import db_now
 from shared.tables import WorkerProcess
-from tests.gateway.clients import PNG, check_problem, context_of, submit
-from tests.gateway.stand_in import StandIn
+from tests.services.gateway.clients import PNG, check_problem, context_of, submit
+from tests.services.gateway.stand_in import StandIn
 
 STATIC = Path(gateway_app.__file__).parent / "static"
 ADDRESS = re.compile(r"""(?:src|href|url)\s*[=:(]\s*["']?((?:https?:)?//[^"'\s)>]+)""")
@@ -153,7 +153,7 @@ def test_an_unforeseen_error_is_a_problem_without_its_text(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(context_of(app).admission, "admit", fail)
+    monkeypatch.setattr(context_of(app).admission, "admits", fail)
     answer = client.post("/v1/shop/mix", json={})
     check_problem(answer, 500, "internal-server-error")
     assert "secret" not in answer.text
@@ -182,7 +182,7 @@ print(sorted(heavy), "celery" in sys.modules)
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=isolated,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         timeout=60,

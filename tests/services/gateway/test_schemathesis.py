@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode, checks
 
-from tests.gateway.clients import PNG
-from tests.gateway.live import Live
+from tests.services.gateway.clients import PNG
+from tests.services.gateway.live import Live
 
 FULL = os.environ.get("ATELIER_FULL") == "1"
 CASES = 170 if FULL else 24  # of each operation that takes any input

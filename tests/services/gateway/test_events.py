@@ -13,9 +13,9 @@ from services.gateway import follow
 from services.gateway.hub import Hub
 from shared.events import Event
 from shared.tables import Job
-from tests.gateway.clients import follow_job, parse_events, read_events, submit
-from tests.gateway.conftest import MakeClient
-from tests.gateway.stand_in import StandIn
+from tests.services.gateway.clients import follow_job, parse_events, read_events, submit
+from tests.services.gateway.conftest import MakeClient
+from tests.services.gateway.stand_in import StandIn
 
 KINDS = ["queued", "running", "progress", "progress", "progress", "succeeded"]
 

@@ -11,8 +11,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.catalog import load_tasks
 from shared.contract import Task
-from tests.gateway.clients import PROBLEM
-from tests.gateway.conftest import MakeApp
+from tests.services.gateway.clients import PROBLEM
+from tests.services.gateway.conftest import MakeApp
 
 NOT_IN_IT = {"/openapi.json", "/docs", "/static/{filename}"}  # pages about the API
 

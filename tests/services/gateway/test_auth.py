@@ -10,8 +10,8 @@ from services.gateway import auth
 from services.gateway.auth import PUBLIC, Authenticator
 from shared.db import db_now
 from shared.keys import create_key, revoke_key
-from tests.gateway.clients import check_problem, context_of, open_client
-from tests.gateway.conftest import MakeClient
+from tests.services.gateway.clients import check_problem, context_of, open_client
+from tests.services.gateway.conftest import MakeClient
 
 JOB, BLOB = "0" * 32, "0" * 64
 

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from apiflask import APIFlask
 
-from tests.gateway.clients import (
+from tests.services.gateway.clients import (
     PNG,
     check_problem,
     count_rows,
@@ -13,7 +13,7 @@ from tests.gateway.clients import (
     read_request,
     send_form,
 )
-from tests.gateway.conftest import MakeClient
+from tests.services.gateway.conftest import MakeClient
 
 PNG_ID = hashlib.sha256(PNG).hexdigest()
 MIX, SEND = "/v1/shop/mix", "/v1/mail/send"

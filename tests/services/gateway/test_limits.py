@@ -7,9 +7,9 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from services.gateway import admission
-from tests.gateway.clients import check_problem, context_of, count_rows, submit
-from tests.gateway.conftest import MakeApp, MakeClient
-from tests.gateway.stand_in import StandIn
+from tests.services.gateway.clients import check_problem, context_of, count_rows, submit
+from tests.services.gateway.conftest import MakeApp, MakeClient
+from tests.services.gateway.stand_in import StandIn
 
 MIX = "/v1/shop/mix"
 
@@ -42,6 +42,18 @@ def test_a_full_queue_refuses_until_a_job_starts(
     time.sleep(0.1)
     submit(client)
     check_problem(client.post(MIX, json={}), 429, "queue-full")
+
+
+def test_a_repeated_submit_gets_its_job_also_when_the_queue_is_full(
+    small: APIFlask, make_client: MakeClient
+):
+    client = make_client(small)
+    job = submit(client, headers={"Idempotency-Key": "first"})
+    for _ in range(2):
+        submit(client)
+    assert submit(client, headers={"Idempotency-Key": "first"}) == job
+    answer = client.post(MIX, json={}, headers={"Idempotency-Key": "second"})
+    check_problem(answer, 429, "queue-full")
 
 
 def test_one_tenant_does_not_fill_the_queue_of_another(small: APIFlask, make_client: MakeClient):

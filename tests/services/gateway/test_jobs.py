@@ -7,9 +7,9 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
-from tests.gateway.clients import check_problem, context_of, read_events, submit
-from tests.gateway.conftest import MakeClient
-from tests.gateway.stand_in import StandIn
+from tests.services.gateway.clients import check_problem, context_of, read_events, submit
+from tests.services.gateway.conftest import MakeClient
+from tests.services.gateway.stand_in import StandIn
 
 SEND = {"path": "/v1/mail/send", "json": {"file": "data:,x"}}
 

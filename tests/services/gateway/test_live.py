@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from shared.events import Event
-from tests.gateway.live import STREAMS, Live
+from tests.services.gateway.live import STREAMS, Live
 
 PICTURE = (
     "data:image/png;base64,"

@@ -13,8 +13,8 @@ from shared.db import Sessions, db_now
 from shared.jobs import store
 from shared.queue import queue_key
 from shared.tables import ANNOUNCED, WAITING, Job, WorkerProcess
-from tests.relay.conftest import OTHER, QUICK, SLOW
 from tests.rows import make_job
+from tests.services.relay.conftest import OTHER, QUICK, SLOW
 
 MakeDispatcher = Callable[..., Dispatcher]
 

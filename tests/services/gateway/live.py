@@ -18,7 +18,7 @@ from shared.events import Events
 from shared.keys import create_key
 from tests.servers import find_free_port, run_valkey
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STREAMS = 3  # event streams that may be open at once
 START_SECONDS, STOP_SECONDS = 60.0, 20.0
 

@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from shared.tables import Job
-from tests.gateway.clients import (
+from tests.services.gateway.clients import (
     PNG,
     context_of,
     count_rows,
@@ -18,7 +18,7 @@ from tests.gateway.clients import (
     read_request,
     send_form,
 )
-from tests.gateway.conftest import MakeClient
+from tests.services.gateway.conftest import MakeClient
 
 PNG_ID = hashlib.sha256(PNG).hexdigest()
 MIX, SEND = "/v1/shop/mix", "/v1/mail/send"
