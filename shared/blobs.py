@@ -16,6 +16,8 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, cast
 
 import obstore
+import structlog
+from obstore.exceptions import BaseError as StoreError
 from obstore.store import LocalStore, ObjectStore, from_url
 from sqlalchemy import ColumnElement, case, delete, select, update
 from sqlalchemy.orm import Session
@@ -25,6 +27,8 @@ from shared.tables import StoredBlob
 
 if TYPE_CHECKING:
     from obstore import GetResult  # in the stubs only
+
+log = structlog.get_logger()
 
 IN_MEMORY = 2**20  # bytes of an upload kept in memory before it goes to a temporary file
 CHUNK = 2**18
@@ -90,9 +94,12 @@ class Blobs:
             return self._write(tenant, info, spool)
 
     def discard(self, object_names: Sequence[str]) -> None:
-        """Delete bytes that no row names."""
+        """Delete bytes that no row names; if the store does not answer, they stay."""
         if object_names:
-            self._delete(object_names)
+            try:
+                self._delete(object_names)
+            except (StoreError, OSError) as error:
+                log.warning("bytes not discarded", objects=object_names, error=str(error))
 
     def find(self, tenant: str, ids: Iterable[str]) -> dict[str, BlobInfo]:
         """The tenant's files among `ids`; another tenant's file is as unknown as no file."""
@@ -123,8 +130,9 @@ class Blobs:
                 .with_for_update(skip_locked=True)
             )
             names = session.scalars(oldest).all()
-            session.execute(delete(StoredBlob).where(StoredBlob.object_name.in_(names)))
-        self._delete(names)
+            if names:
+                self._delete(names)  # while the rows are locked: if it fails, they stay
+                session.execute(delete(StoredBlob).where(StoredBlob.object_name.in_(names)))
         return len(names)
 
     def check(self) -> None:

@@ -88,6 +88,7 @@ def _limit_rate(app: APIFlask, settings: Settings) -> None:
         storage_options={"socket_timeout": 1, "socket_connect_timeout": 1},
         strategy="fixed-window",
         in_memory_fallback=[settings.rate_limit],
+        swallow_errors=True,  # of requests that were waiting for Redis when it was found away
         key_prefix="atelier",
     )
     limiter.init_app(app)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Insert, insert, select
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -76,7 +76,7 @@ class Recorder:
 
     def __init__(self, sessions: Sessions, blobs: Blobs) -> None:
         self._sessions, self._blobs = sessions, blobs
-        self._waiting: list[Turn] = []
+        self.waiting: list[Turn] = []
         self._lock = threading.Lock()
         self._writing = threading.Lock()
 
@@ -84,12 +84,12 @@ class Recorder:
         """The job of this submission, durable. Raises Problem, or SQLAlchemyError if it is not."""
         turn = Turn(submission)
         with self._lock:
-            self._waiting.append(turn)
+            self.waiting.append(turn)
         with self._writing:
             while turn.result is None:
                 with self._lock:
-                    turns = self._waiting[:MAX_TOGETHER]
-                    del self._waiting[:MAX_TOGETHER]
+                    turns = self.waiting[:MAX_TOGETHER]
+                    del self.waiting[:MAX_TOGETHER]
                 self._write(turns)
         if isinstance(turn.result, Exception):
             raise turn.result
@@ -107,7 +107,7 @@ class Recorder:
             results = self._write_together([turn.submission for turn in turns])
         except (OperationalError, PoolTimeout) as error:  # away: for all of them alike
             results = [error] * len(turns)
-        except SQLAlchemyError as error:  # one of them cannot be stored: find out which
+        except Exception as error:  # noqa: BLE001  (one cannot be stored: find out which)
             if len(turns) == 1:
                 results = [error]
             else:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from types import FrameType
 
 import structlog
+from obstore.exceptions import BaseError as StoreError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -49,6 +50,9 @@ class Relay:
                 self._dispatch(self._wait())
             except RedisError as error:
                 log.warning("the broker does not answer", error=str(error))
+                self.stopping.wait(IDLE)
+            except (StoreError, OSError) as error:
+                log.warning("the file store does not answer", error=str(error))
                 self.stopping.wait(IDLE)
             except SQLAlchemyError as error:
                 log.warning("the database does not answer", error=str(error))
