@@ -20,7 +20,8 @@ from services.gateway.openapi import answers
 from services.gateway.views import ReadinessView, TaskList
 from shared.contract import Task
 from shared.db import db_now
-from shared.tables import QUEUED, RUNNING, Job, WorkerProcess
+from shared.liveness import count_workers
+from shared.tables import QUEUED, RUNNING, Job
 
 log = structlog.get_logger()
 
@@ -104,12 +105,8 @@ def _try(check: Any) -> str:
 
 
 def _count_workers(ctx: Context) -> dict[str, int]:
-    alive = WorkerProcess.seen_at > db_now() - 3 * ctx.settings.heartbeat
     with ctx.sessions.read() as session:
-        rows = session.execute(
-            select(WorkerProcess.queue, func.count()).where(alive).group_by(WorkerProcess.queue)
-        )
-        return {row[0]: row[1] for row in rows}
+        return count_workers(session, ctx.settings.heartbeat)
 
 
 def _show_task(task: Task) -> dict[str, Any]:

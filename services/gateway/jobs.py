@@ -121,9 +121,8 @@ def _list(tenant: str, wanted: JobFilter) -> dict[str, Any]:
 def _cancel(tenant: str, job_id: str) -> dict[str, Any]:
     ctx = context()
     with ctx.sessions.begin() as session:
-        find_job(session, tenant, job_id)
-        ended = store.cancel(session, tenant, job_id)
         job = find_job(session, tenant, job_id)
+        ended = store.cancel(session, tenant, job_id)
         session.refresh(job)
     if ended and ended.state is State.CANCELLED:
         ctx.events.publish([Event(job_id, "cancelled")])

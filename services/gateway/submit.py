@@ -62,20 +62,17 @@ def _submit(task: Task, options: SubmitOptions) -> Response:
     uploads: list[Upload] = []
     try:
         submission = _read_submission(task, options, key, uploads)
-        seconds = read_wait(ctx.settings.max_wait)
-        with ctx.hub.watch(submission.job_id, end_only=True) as watcher:
-            uploads.clear()  # from here on their rows decide, even if the answer gets lost
-            recorded = ctx.recorder.record(submission)
-            job = recorded.job
-            if recorded.created:
-                ctx.events.publish([Event(job.id, "queued")], new_jobs=task.name)
-                job = wait_for_end(job, watcher, seconds)
-    finally:
+    except Exception:  # refused: nothing will name these bytes
         ctx.blobs.discard([upload.object_name for upload in uploads])
-    if not recorded.created:
-        with ctx.hub.watch(job.id, end_only=True) as watcher:
-            job = wait_for_end(job, watcher, seconds)
-    return _answer(job, seconds)
+        raise
+    seconds = read_wait(ctx.settings.max_wait)
+    with ctx.hub.watch(submission.job_id, end_only=True) as watcher:
+        recorded = ctx.recorder.record(submission)
+        if recorded.created:
+            ctx.events.publish([Event(submission.job_id, "queued")], new_jobs=task.name)
+            return _answer(wait_for_end(recorded.job, watcher, seconds), seconds)
+    with ctx.hub.watch(recorded.job.id, end_only=True) as watcher:
+        return _answer(wait_for_end(recorded.job, watcher, seconds), seconds)
 
 
 def _read_submission(
@@ -92,7 +89,7 @@ def _read_submission(
         priority=PRIORITIES.index(options.priority),
         deadline=deadline,
         ttl=ttl,
-        uploads=uploads.copy(),
+        uploads=uploads,
     )
 
 

@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from shared.contract import Task
 from shared.db import Sessions, db_now
 from shared.jobs import store
+from shared.liveness import count_workers
 from shared.queue import queue_key
 from shared.settings import Settings
-from shared.tables import ANNOUNCED, RUNNING, WAITING, Broker, Job, WorkerProcess
+from shared.tables import ANNOUNCED, RUNNING, WAITING, Broker, Job
 
 log = structlog.get_logger()
 
@@ -103,12 +104,8 @@ class Dispatcher:
 
     def count_processes(self) -> None:
         """Look up how many worker processes serve each queue."""
-        alive = WorkerProcess.seen_at > db_now() - 3 * self.settings.heartbeat
         with self.sessions.read() as session:
-            rows = session.execute(
-                select(WorkerProcess.queue, func.count()).where(alive).group_by(WorkerProcess.queue)
-            )
-            self._processes = {row[0]: row[1] for row in rows}
+            self._processes = count_workers(session, self.settings.heartbeat)
 
     def _window(self, task: Task) -> int:
         processes = max(1, self._processes.get(task.queue, 1))

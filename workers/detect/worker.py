@@ -99,7 +99,7 @@ class DetectWorker:
         annotated = None
         if job.picture is not None:
             drawn = encode_jpeg(annotate(job.picture, found))
-            annotated = job.run.save(drawn, "image/jpeg")
+            annotated = job.run.save(drawn)
         width, height = job.fit.picture
         return ObjectsResult(
             width=width, height=height, boxes=found, annotated=annotated, model=MODEL

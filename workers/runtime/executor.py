@@ -210,7 +210,7 @@ class Executor:
             except KeyError as error:
                 raise InvalidInput(f"The file {blob_id} is gone. Upload it again.") from error
 
-        def save(content: bytes, _media_type: str = "") -> str:
+        def save(content: bytes) -> str:
             keep = claim.ttl + self.settings.max_deadline
             return self.blobs.add(claim.tenant, [content], keep, limit=2**32).id
 

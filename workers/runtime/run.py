@@ -43,7 +43,7 @@ class Run(Generic[R]):
     tenant: str
     request: R
     read: Callable[[str], bytes]  # the content of a blob
-    save: Callable[[bytes, str], str]  # (content, media type) -> the id of a new blob
+    save: Callable[[bytes], str]  # content -> the id of a new blob; its type is sniffed
     report: Callable[[dict[str, Any]], None]  # publishes one event
     stop_requested: Callable[[], bool]
     effects: list[Effect] = field(default_factory=list)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from shared.blobs import sniff
 from shared.downloads import Downloads
 from shared.settings import Settings, read_settings
 from shared.weights import load_catalog, locate, pull
@@ -69,9 +70,9 @@ class Jobs:
             stop_requested=lambda: False,
         )
 
-    def _save(self, content: bytes, media_type: str) -> str:
+    def _save(self, content: bytes) -> str:
         blob = f"{len(self.saved):064x}"
-        self.saved[blob] = (content, media_type)
+        self.saved[blob] = (content, sniff(content))
         return blob
 
 

@@ -175,7 +175,7 @@ def test_a_file_saved_by_a_worker_belongs_to_the_jobs_tenant(quiz: Quiz):
     saved: list[str] = []
 
     def method(batch: Batch) -> list[Answer | JobError]:
-        saved.append(batch[0].save(b"a picture", "image/png"))
+        saved.append(batch[0].save(b"a picture"))
         assert batch[0].read(saved[0]) == b"a picture"
         return answer_all(batch)
 
