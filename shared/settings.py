@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     blob_url: str = ""  # file:///folder or s3://bucket/prefix; empty: a folder in home
     weights_dir: Path | None = None  # empty: a folder in home
     log_level: str = "info"
+    master_key: str = ""  # 32 bytes in base64 that seal the tenants' keys; empty: a file in home
 
     # A job's life, in seconds
     lease: float = 30.0  # a worker that says nothing for this long has lost its jobs

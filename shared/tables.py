@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Float, Index, String, Text, text
+from sqlalchemy import JSON, BigInteger, Float, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -35,6 +35,7 @@ class Job(Base):
     lease_until: Mapped[float | None]
     dispatched_at: Mapped[float | None]  # queued only: the relay has announced it
     cancel_requested: Mapped[bool]
+    key_id: Mapped[int | None]  # the API key it was submitted with
 
     created_at: Mapped[float]
     started_at: Mapped[float | None]
@@ -128,3 +129,29 @@ class Broker(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     epoch: Mapped[str] = mapped_column(String(32))
+
+
+class SealedKey(Base):
+    """A tenant's data key, sealed with the master key of the installation."""
+
+    __tablename__ = "sealed_keys"
+
+    tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class TrainedModel(Base):
+    """A model trained here: where its file is, how good it is, and what it was made from."""
+
+    __tablename__ = "trained_models"
+
+    tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
+    worker: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    object_name: Mapped[str] = mapped_column(String(160))  # in the blob store
+    sha256: Mapped[str] = mapped_column(String(64))
+    metrics: Mapped[dict[str, Any]]
+    origin: Mapped[dict[str, Any]]  # data, seed, options and the code's version
+    promoted_at: Mapped[float | None]  # the newest one is in use where no version is named
+    created_at: Mapped[float]

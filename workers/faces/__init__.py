@@ -1,0 +1,1 @@
+"""Finds, encodes, verifies and identifies faces; identifies them in large collections."""
