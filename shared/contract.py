@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, WithJsonSchema
 
 BLOB_PATTERN = r"^[0-9a-f]{64}$"  # the sha256 of its content
+LONG = "-long"  # ends the name of a worker's queue for jobs of minutes
 PICTURES = ("image/jpeg", "image/png", "image/webp")
 
 
@@ -15,6 +16,21 @@ class Blob:
     """Marks a field that holds the id of an uploaded file; `accept` empty means any type."""
 
     accept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """Marks a field that is encrypted wherever it rests, such as an embedding of a face.
+
+    In a request it is also forgotten once the job has ended.
+    """
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Marks a field that only a key with this scope may set to anything but its default."""
+
+    scope: str
 
 
 def _schema(description: str) -> WithJsonSchema:
@@ -44,11 +60,20 @@ class Task:
     example: dict[str, Any] = field(hash=False)  # a valid request; files as data URIs
     max_batch: int = 1  # jobs one call of the worker method may get
     time_limit: float = 60.0  # seconds for one call; the batch is then split or failed
-    long: bool = False  # runs for minutes and reports progress
+    long: bool = False  # runs for minutes and reports progress, in processes of its own
+    scope: str = ""  # what a key needs to submit it; empty: `<worker>:run`
+
+    @property
+    def worker(self) -> str:
+        return self.name.split(".")[0]
 
     @property
     def queue(self) -> str:
-        return self.name.split(".")[0]
+        return self.worker + LONG if self.long else self.worker
+
+    @property
+    def needed_scope(self) -> str:
+        return self.scope or f"{self.worker}:run"
 
     @property
     def path(self) -> str:
@@ -62,6 +87,13 @@ class Task:
             if own or marker:
                 yield name, own[0] if own else marker or Blob(), many
 
+    def needs(self) -> Iterator[tuple[str, str, Any]]:
+        """(field, scope, default) for every field of the request that needs a scope of its own."""
+        for name, info in self.request.model_fields.items():
+            for item in info.metadata:
+                if isinstance(item, Needs):
+                    yield name, item.scope, info.get_default(call_default_factory=True)
+
     def list_blobs(self, message: Message) -> list[tuple[str, Blob, str]]:
         """(field, what it accepts, blob id) for every file a request names."""
         found = []
@@ -70,6 +102,12 @@ class Task:
             ids = value if many else [value]
             found += [(field_name, marker, blob_id) for blob_id in ids or () if blob_id is not None]
         return found
+
+
+def list_sealed(message: type[Message]) -> list[str]:
+    """The fields of a request or result that are encrypted at rest."""
+    fields = message.model_fields.items()
+    return [name for name, info in fields if any(isinstance(i, Sealed) for i in info.metadata)]
 
 
 def _find_blob(annotation: Any) -> tuple[Blob | None, bool]:

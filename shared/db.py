@@ -102,6 +102,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         "synchronous=FULL",  # 202 survives a power cut
         "busy_timeout=10000",
         "foreign_keys=ON",
+        "secure_delete=ON",  # what is deleted is overwritten: faces must be gone from the file
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -1,13 +1,16 @@
-"""Encryption at rest: one AES-256 key per tenant, itself sealed with the installation's master key."""
+"""Encryption at rest: an AES-256 key for each tenant, itself sealed with the master key."""
 
 import base64
 import binascii
 import hmac
+import json
 import os
 import secrets
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -126,3 +129,31 @@ def _make_key_file(path: Path) -> None:
     with suppress(FileExistsError):  # of two processes that start at once, the first one's
         os.link(part, path)
     part.unlink()
+
+
+def seal_fields(
+    key: TenantKey, job_id: str, values: dict[str, Any], names: Iterable[str]
+) -> dict[str, Any]:
+    """A job's JSON with these fields sealed; None stays None."""
+    sealed = dict(values)
+    for name in names:
+        if sealed.get(name) is not None:
+            content = key.seal(json.dumps(sealed[name]).encode(), _field_context(job_id, name))
+            sealed[name] = {"sealed": base64.b64encode(content).decode()}
+    return sealed
+
+
+def open_fields(
+    key: TenantKey, job_id: str, values: dict[str, Any], names: Iterable[str]
+) -> dict[str, Any]:
+    """The JSON that `seal_fields` was given. Raises Tampered."""
+    opened = dict(values)
+    for name in names:
+        if opened.get(name) is not None:
+            content = base64.b64decode(opened[name]["sealed"])
+            opened[name] = json.loads(key.open(content, _field_context(job_id, name)))
+    return opened
+
+
+def _field_context(job_id: str, name: str) -> bytes:
+    return f"job/{job_id}/{name}".encode()

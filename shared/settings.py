@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     # Workers
     device: str = "auto"  # auto, cpu, cuda, cuda:1
     pool_start: Literal["auto", "fork", "spawn"] = "auto"  # of worker processes; CUDA needs spawn
+    queue: str = ""  # set by `python -m workers.runtime`: which queue its processes serve
     torch_threads: int = 1
     worker_processes: int = 1  # processes per worker folder on this machine
     workers: str = ""  # which of them run here, comma-separated; empty: every worker found

@@ -24,6 +24,7 @@ from shared.contract import Task
 from shared.db import open_db
 from shared.events import Events
 from shared.logs import configure_logs
+from shared.sealing import Keyring
 from shared.settings import Settings, read_settings
 
 VERSION = version("atelier")
@@ -55,11 +56,13 @@ def create_app(settings: Settings | None = None, tasks: dict[str, Task] | None =
 def _build_context(settings: Settings, tasks: dict[str, Task]) -> Context:
     sessions = open_db(settings.database, pool_size=20)
     blobs = Blobs(settings.blobs, sessions)
+    keyring = Keyring(settings, sessions)
     return Context(
         settings=settings,
         sessions=sessions,
         blobs=blobs,
-        recorder=Recorder(sessions, blobs),
+        recorder=Recorder(sessions, blobs, keyring),
+        keyring=keyring,
         events=Events(settings.redis_url),
         hub=Hub(settings.redis_url),
         slots=threading.Semaphore(settings.max_streams),

@@ -60,12 +60,7 @@ class Authenticator:
             return
         g.caller = self._identify()
         if not g.caller.may(scope):
-            raise Problem(
-                403,
-                "scope-missing",
-                f"This key lacks the scope {scope}. Ask for a key that has it "
-                "(`atelier keys create --scope`).",
-            )
+            raise scope_missing(scope)
 
     def _identify(self) -> Caller:
         text = _read_key()
@@ -83,6 +78,15 @@ class Authenticator:
                 self._cache.clear()
             self._cache[digest] = (time.monotonic(), found)
         return found
+
+
+def scope_missing(scope: str, what: str = "") -> Problem:
+    return Problem(
+        403,
+        "scope-missing",
+        f"{what}This key lacks the scope {scope}. Ask for a key that has it "
+        "(`atelier keys create --scope`).",
+    )
 
 
 def _scope_of(endpoint: str, view: Callable[..., Any]) -> str:

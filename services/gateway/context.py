@@ -13,6 +13,7 @@ from shared.blobs import Blobs
 from shared.contract import Task
 from shared.db import Sessions
 from shared.events import Events
+from shared.sealing import Keyring
 from shared.settings import Settings
 
 
@@ -26,6 +27,7 @@ class Context:
     slots: threading.Semaphore  # requests that may hold a thread while they wait for a job
     admission: Admission
     recorder: Recorder
+    keyring: Keyring
     tasks: dict[str, Task]
 
 

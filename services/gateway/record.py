@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from services.gateway.problems import Problem
 from shared.blobs import Blobs, Upload, prolong, record_upload
-from shared.contract import Message, Task
+from shared.contract import Message, Task, list_sealed
 from shared.db import Sessions, db_now, insert_into
 from shared.jobs.machine import State
+from shared.sealing import Keyring, seal_fields
 from shared.tables import IdempotencyKey, Job
 
 MAX_TOGETHER = 64  # submissions of one transaction
@@ -38,6 +39,7 @@ class Submission:
     ttl: float
     key: str | None
     uploads: Sequence[Upload]
+    key_id: int | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -58,6 +60,7 @@ class Turn:
     """A submission on its way into the database."""
 
     submission: Submission
+    request: dict[str, Any]  # as it is stored
     result: Recorded | Exception | None = None
 
 
@@ -74,15 +77,15 @@ class Transaction:
 class Recorder:
     """Group commit: whoever comes first writes for all who come while it waits for its turn."""
 
-    def __init__(self, sessions: Sessions, blobs: Blobs) -> None:
-        self._sessions, self._blobs = sessions, blobs
+    def __init__(self, sessions: Sessions, blobs: Blobs, keyring: Keyring) -> None:
+        self._sessions, self._blobs, self._keyring = sessions, blobs, keyring
         self.waiting: list[Turn] = []
         self._lock = threading.Lock()
         self._writing = threading.Lock()
 
     def record(self, submission: Submission) -> Recorded:
         """The job of this submission, durable. Raises Problem, or SQLAlchemyError if it is not."""
-        turn = Turn(submission)
+        turn = Turn(submission, self._seal(submission))
         with self._lock:
             self.waiting.append(turn)
         with self._writing:
@@ -104,7 +107,7 @@ class Recorder:
 
     def _write(self, turns: list[Turn]) -> None:
         try:
-            results = self._write_together([turn.submission for turn in turns])
+            results = self._write_together(turns)
         except (OperationalError, PoolTimeout) as error:  # away: for all of them alike
             results = [error] * len(turns)
         except Exception as error:  # noqa: BLE001  (one cannot be stored: find out which)
@@ -117,18 +120,28 @@ class Recorder:
         for turn, result in zip(turns, results, strict=True):
             turn.result = result
 
-    def _write_together(self, submissions: Iterable[Submission]) -> list[Recorded | Exception]:
+    def _seal(self, submission: Submission) -> dict[str, Any]:
+        """The request as JSON, what is sensitive in it encrypted."""
+        request = submission.message.model_dump(mode="json")
+        names = list_sealed(submission.task.request)
+        if names and any(request[name] is not None for name in names):
+            key = self._keyring.key(submission.tenant)
+            request = seal_fields(key, submission.job_id, request, names)
+        return request
+
+    def _write_together(self, turns: Iterable[Turn]) -> list[Recorded | Exception]:
         with self._sessions.begin() as session:
             transaction = Transaction(session, session.scalar(NOW) or 0.0)
-            results = [_record(transaction, submission) for submission in submissions]
+            results = [_record(transaction, turn) for turn in turns]
             if transaction.new_jobs:
                 session.connection().execute(INSERT_JOBS, list(transaction.new_jobs.values()))
         self._blobs.discard(transaction.unused_objects)
         return results
 
 
-def _record(transaction: Transaction, submission: Submission) -> Recorded | Exception:
+def _record(transaction: Transaction, turn: Turn) -> Recorded | Exception:
     """Refusals come before the writes of a submission, so they need no undoing."""
+    submission = turn.submission
     session = transaction.session
     keep = submission.deadline + submission.ttl
     for upload in submission.uploads:
@@ -144,7 +157,7 @@ def _record(transaction: Transaction, submission: Submission) -> Recorded | Exce
         return refusal
     if known is not None:
         return Recorded(known, created=False)
-    row = _make_row(submission, transaction.now)
+    row = _make_row(turn, transaction.now)
     transaction.new_jobs[submission.job_id] = row
     return Recorded(Job(**row), created=True)
 
@@ -180,18 +193,20 @@ def _claim_key(transaction: Transaction, submission: Submission) -> Job | None:
     return Job(**row) if row else session.get_one(Job, earlier.job_id)
 
 
-def _make_row(submission: Submission, now: float) -> dict[str, Any]:
+def _make_row(turn: Turn, now: float) -> dict[str, Any]:
+    submission = turn.submission
     return {
         "id": submission.job_id,
         "tenant": submission.tenant,
         "task": submission.task.name,
         "state": State.QUEUED,
         "priority": submission.priority,
-        "request": submission.message.model_dump(mode="json"),
+        "request": turn.request,
         "fence": 0,
         "failures": 0,
         "cancel_requested": False,
         "created_at": now,
         "deadline_at": now + submission.deadline,
         "ttl": submission.ttl,
+        "key_id": submission.key_id,
     }

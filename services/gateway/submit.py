@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.gateway.auth import caller, requires
+from services.gateway.auth import caller, requires, scope_missing
 from services.gateway.context import context
 from services.gateway.follow import read_wait, wait_for_end
 from services.gateway.inputs import read_request
@@ -17,7 +17,7 @@ from services.gateway.problems import Problem
 from services.gateway.record import Submission
 from services.gateway.views import PRIORITIES, JobView, PriorityName, is_finished, show_job
 from shared.blobs import Upload
-from shared.contract import Task
+from shared.contract import Message, Task
 from shared.events import Event
 from shared.identifiers import new_id
 from shared.settings import Settings
@@ -49,7 +49,7 @@ def _add_route(bp: APIBlueprint, task: Task) -> None:
     @bp.doc(summary=task.summary, operation_id=task.name.replace(".", "_"))
     @bp.input(SubmitOptions, location="query")
     @bp.output(JobView, status_code=202, description="Recorded: it will have one outcome.")
-    @requires(f"{task.queue}:run")
+    @requires(task.needed_scope)
     def submit(query_data: SubmitOptions) -> Response:
         return _submit(task, query_data)
 
@@ -85,12 +85,21 @@ def _read_submission(
         tenant=tenant,
         task=task,
         key=key,
-        message=read_request(task, tenant, uploads),
+        message=_check_fields(task, read_request(task, tenant, uploads)),
         priority=PRIORITIES.index(options.priority),
         deadline=deadline,
         ttl=ttl,
         uploads=uploads,
+        key_id=caller().key_id,
     )
+
+
+def _check_fields(task: Task, message: Message) -> Message:
+    """Raises Problem if the key lacks the scope of a field that the request sets."""
+    for field, scope, default in task.needs():
+        if getattr(message, field) != default and not caller().may(scope):
+            raise scope_missing(scope, f"{field}: ")
+    return message
 
 
 def _answer(job: Job, waited: float) -> Response:

@@ -5,7 +5,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from services.gateway.context import context
+from shared.contract import list_sealed
 from shared.events import TERMINAL_KINDS
+from shared.sealing import open_fields
 from shared.tables import Job
 
 PRIORITIES = ("high", "normal", "low")  # stored as 0, 1, 2
@@ -90,9 +93,19 @@ def show_job(job: Job, position: int | None = None) -> dict[str, Any]:
         "cancel_requested": job.cancel_requested,
         "position": position,
         "progress": job.progress,
-        "result": job.result,
+        "result": _open_result(job),
         "error": error,
     }
+
+
+def _open_result(job: Job) -> dict[str, Any] | None:
+    """What the worker answered, with its encrypted fields in clear for their owner."""
+    ctx = context()
+    task = ctx.tasks.get(job.task)
+    names = list_sealed(task.result) if task else []
+    if not names or job.result is None:
+        return job.result
+    return open_fields(ctx.keyring.key(job.tenant), job.id, job.result, names)
 
 
 def show_time(seconds: float | None) -> str | None:

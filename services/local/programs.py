@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import services
-from services.catalog import find_workers
+from services.catalog import find_workers, load_tasks
 from services.local.broker import find_server
 from services.local.errors import StackError
 from shared.settings import Settings
@@ -52,7 +52,7 @@ def plan_programs(settings: Settings, port: int, embedded_broker: bool) -> list[
         Stage.SERVICES,
     )
     relay = Program("relay", (*PYTHON, "services.relay"), Stage.SERVICES)
-    return [*broker, gateway, relay, *map(make_worker, choose_workers(settings.workers))]
+    return [*broker, gateway, relay, *map(make_worker, list_queues(settings.workers))]
 
 
 def make_broker(server: Path) -> Program:
@@ -66,6 +66,13 @@ def make_worker(name: str) -> Program:
         Stage.WORKERS,
         stop_seconds=35,  # for the batch in hand; the jobs behind it are given back at once
     )
+
+
+def list_queues(wanted: str) -> list[str]:
+    """The queues of the chosen workers, each served by a program of its own."""
+    chosen = choose_workers(wanted)
+    long = {task.queue for task in load_tasks().values() if task.long and task.worker in chosen}
+    return sorted([*chosen, *long])
 
 
 def choose_workers(wanted: str) -> list[str]:

@@ -42,6 +42,7 @@ class Claim:
     failures: int
     deadline_at: float
     ttl: float
+    key_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ FINISH = (
     .values(
         state=bindparam("new_state"),
         result=bindparam("new_result", type_=JOBS.c.result.type),
+        request=func.coalesce(bindparam("new_request", type_=JOBS.c.result.type), JOBS.c.request),
         error_code=bindparam("code"),
         error_detail=bindparam("detail"),
         lease_until=null(),
@@ -181,8 +183,12 @@ def finish(
     result: dict[str, Any] | None = None,
     error_code: str | None = None,
     error_detail: str | None = None,
+    request: dict[str, Any] | None = None,
 ) -> bool:
-    """Record the outcome; False, with nothing written, if the claim is no longer held."""
+    """Record the outcome; False, with nothing written, if the claim is no longer held.
+
+    `request` replaces what was asked, where a part of it must not be kept.
+    """
     written = session.execute(
         FINISH,
         {
@@ -190,11 +196,17 @@ def finish(
             "held": claim.fence,
             "new_state": state,
             "new_result": result,
+            "new_request": request,
             "code": error_code,
             "detail": error_detail,
         },
     )
     return written.first() is not None
+
+
+def replace_result(session: Session, claim: Claim, result: dict[str, Any]) -> None:
+    """Complete the result in the transaction of its outcome, which holds the row's lock."""
+    session.execute(update(Job).where(Job.id == claim.id).values(result=result))
 
 
 def release(session: Session, claim: Claim) -> bool:

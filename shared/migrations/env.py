@@ -3,6 +3,7 @@
 from alembic import context
 from sqlalchemy import text
 
+import shared.face_tables  # noqa: F401  (its tables belong to Base)
 from shared.tables import Base
 
 LOCK = 7_201_936  # any number, the same for every process that upgrades

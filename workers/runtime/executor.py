@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,11 +15,12 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from shared.blobs import Blobs
-from shared.contract import Message, Task
+from shared.contract import Message, Task, list_sealed
 from shared.db import Sessions
 from shared.events import Event, Events, outcome_event
 from shared.jobs import store
 from shared.jobs.machine import DEADLINE_EXCEEDED, State
+from shared.sealing import Keyring, Tampered, open_fields, seal_fields
 from shared.settings import Settings
 from workers.runtime.heartbeat import Heartbeat
 from workers.runtime.run import Cancelled, Effect, InvalidInput, JobError, Run, TooLarge
@@ -44,6 +46,7 @@ class Outcome:
     code: str | None = None
     detail: str | None = None
     effects: list[Effect] = field(default_factory=list)
+    request: dict[str, Any] | None = None  # what is kept of it, if not all
 
 
 class Executor:
@@ -59,6 +62,7 @@ class Executor:
     ) -> None:
         self.settings, self.sessions, self.blobs = settings, sessions, blobs
         self.events, self.heartbeat = events, heartbeat
+        self.keyring = Keyring(settings, sessions)
 
     def run_next(self, task: Task, method: Method) -> int:
         """Claim and finish a batch; how many jobs it had.
@@ -100,7 +104,22 @@ class Executor:
             except ValidationError as error:
                 detail = f"The request does not fit this version of {task.name}: {error}"
                 outcomes[claim.id] = Outcome(State.FAILED, code="invalid_request", detail=detail)
-        return outcomes | self._predict(task, method, runs)
+            except Tampered as error:
+                log.error("request not opened", job=claim.id, error=str(error))
+                detail = "What was encrypted in the request cannot be opened. Send it again."
+                outcomes[claim.id] = Outcome(State.FAILED, code="invalid_request", detail=detail)
+        outcomes |= self._predict(task, method, runs)
+        for claim in claims:
+            self._protect(task, claim, outcomes[claim.id])
+        return outcomes
+
+    def _protect(self, task: Task, claim: store.Claim, outcome: Outcome) -> None:
+        """Forget what is sensitive in the request; encrypt it in the result."""
+        if outcome.state is not None and (names := list_sealed(task.request)):
+            outcome.request = {**claim.request, **dict.fromkeys(names)}
+        if outcome.result is not None and (names := list_sealed(task.result)):
+            key = self.keyring.key(claim.tenant)
+            outcome.result = seal_fields(key, claim.id, outcome.result, names)
 
     def _predict(self, task: Task, method: Method, runs: list[Run[Any]]) -> dict[str, Outcome]:
         """Run the method; a batch that fails is halved until the job at fault is alone."""
@@ -177,7 +196,9 @@ class Executor:
                     self._record([claim], outcomes)
             else:
                 (claim,) = claims
-                self._write(claims, {claim.id: self._explain(claim.task, claim.id, error)})
+                failed = self._explain(claim.task, claim.id, error)
+                failed.request = outcomes[claim.id].request
+                self._write(claims, {claim.id: failed})
 
     def _write(self, claims: list[store.Claim], outcomes: dict[str, Outcome]) -> None:
         give_up_at = time.monotonic() + RECORD_FOR
@@ -217,12 +238,19 @@ class Executor:
         return Run(
             job_id=claim.id,
             tenant=claim.tenant,
-            request=task.request.model_validate(claim.request),
+            request=task.request.model_validate(self._open(task, claim)),
             read=read,
             save=save,
             report=report,
             stop_requested=lambda: self.heartbeat.order(claim.id) is not None,
+            key_id=claim.key_id,
         )
+
+    def _open(self, task: Task, claim: store.Claim) -> dict[str, Any]:
+        names = list_sealed(task.request)
+        if not any(claim.request.get(name) is not None for name in names):
+            return claim.request
+        return open_fields(self.keyring.key(claim.tenant), claim.id, claim.request, names)
 
     @contextmanager
     def _time_limit(self, seconds: float) -> Iterator[None]:
@@ -249,9 +277,10 @@ def _finish(session: Session, claim: store.Claim, outcome: Outcome) -> Event | N
     if state is None:
         released = store.release(session, claim)
         return Event(claim.id, "queued", {"reason": "worker stopped"}) if released else None
-    if not store.finish(session, claim, state, outcome.result, code, detail):
+    if not store.finish(session, claim, state, outcome.result, code, detail, outcome.request):
         log.warning("late outcome discarded", job=claim.id)
         return None
-    for effect in outcome.effects:
-        effect(session)
+    added = [fields for effect in outcome.effects if (fields := effect(session))]
+    if added:
+        store.replace_result(session, claim, {**(outcome.result or {}), **ChainMap(*added)})
     return outcome_event(claim.id, state, code, detail)

@@ -10,7 +10,8 @@ from shared.contract import Message
 
 R = TypeVar("R", bound=Message)
 
-Effect = Callable[[Session], None]  # runs in the transaction that finishes the job
+# Runs in the transaction that finishes the job; what it returns is added to the result.
+Effect = Callable[[Session], dict[str, Any] | None]
 
 
 class JobError(Exception):
@@ -46,6 +47,7 @@ class Run(Generic[R]):
     save: Callable[[bytes], str]  # content -> the id of a new blob; its type is sniffed
     report: Callable[[dict[str, Any]], None]  # publishes one event
     stop_requested: Callable[[], bool]
+    key_id: int | None = None  # the API key it was submitted with
     effects: list[Effect] = field(default_factory=list)
 
     def progress(self, fraction: float, step: str = "", preview: str | None = None) -> None:

@@ -81,7 +81,7 @@ def _load(name: str, worker_class: WorkerClass, settings: Settings) -> Loaded:
     if not structlog.is_configured():  # a spawned process starts from nothing
         configure_logs(settings.log_level)
     sessions = open_db(settings.database, pool_size=2)
-    heartbeat = Heartbeat(settings, sessions, name)
+    heartbeat = Heartbeat(settings, sessions, settings.queue or name)
     signal.signal(signal.SIGUSR2, lambda *_: heartbeat.stopping.set())
     worker = worker_class(settings)
     torch = sys.modules.get("torch")

@@ -17,6 +17,8 @@ from shared.blobs import Blobs
 from shared.contract import Message, Task
 from shared.db import Sessions
 from shared.identifiers import new_id
+from shared.sealing import Keyring
+from shared.settings import Settings
 from shared.tables import Job
 
 
@@ -56,7 +58,9 @@ def gate(sessions: Sessions) -> Gate:
 
 @pytest.fixture
 def recorder(gate: Gate, tmp_path: Path) -> Recorder:
-    return Recorder(gate, Blobs(f"file://{tmp_path}/blobs", gate.sessions))  # type: ignore[arg-type]
+    keyring = Keyring(Settings(home=tmp_path), gate.sessions)
+    blobs = Blobs(f"file://{tmp_path}/blobs", gate.sessions)
+    return Recorder(gate, blobs, keyring)  # type: ignore[arg-type]
 
 
 def make(content: Any = None) -> Submission:

@@ -42,7 +42,6 @@ ACT = Task(
     example={"act": "sleep"},
     max_batch=4,
     time_limit=2,
-    long=True,
 )
 COUNT = Task(
     "echo.count",
