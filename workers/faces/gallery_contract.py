@@ -269,6 +269,20 @@ CREATE = make_task(
 COLLECTIONS = make_task(
     "collections", CollectionsRequest, CollectionsResult, "List your collections.", example={}
 )
+ENROLL = make_task(
+    "enroll",
+    EnrollRequest,
+    EnrollResult,
+    "Store faces of people who agreed to it.",
+    example={
+        "collection": "staff",
+        "subjects": ["ann"],
+        "pictures": [DOT],
+        "consent": _CONSENT,
+    },
+    time_limit=180.0,
+    scope="faces:enroll",
+)
 IDENTIFY = make_task(
     "identify",
     IdentifyRequest,

@@ -109,20 +109,6 @@ class AuditResult(Message):
 
 
 STATS = make_task("stats", StatsRequest, StatsResult, "Look at a collection and its index.")
-ENROLL = make_task(
-    "enroll",
-    EnrollRequest,
-    EnrollResult,
-    "Store faces of people who agreed to it.",
-    example={
-        "collection": "staff",
-        "subjects": ["ann"],
-        "pictures": [DOT],
-        "consent": _CONSENT,
-    },
-    time_limit=180.0,
-    scope="faces:enroll",
-)
 RECEIPT = make_task(
     "receipt",
     ReceiptRequest,
