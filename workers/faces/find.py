@@ -17,11 +17,11 @@ from torchvision.ops import nms
 
 from workers.faces.mtcnn import OutputNet, ProposalNet, RefineNet, load
 
-STEP = 0.709  # from one size of the picture to the next: halves its area
+STEP = 0.709  # from one size of the picture to the next, which has half the pixels
 WINDOW, STRIDE = 12, 2  # pixels, of P-Net
-FIRST_PIXELS = 2_000_000  # P-Net sees no larger picture; it needs about 200 bytes per pixel
+FIRST_PIXELS = 2_000_000  # P-Net sees no larger picture; it needs 120 bytes for a pixel
 PROPOSAL_SCORE, REFINED_SCORE = 0.6, 0.7
-PROPOSALS = 2_000  # at most, per size of the picture; a page of noise gives no more
+WINDOWS = 4_000  # the best so many go on at each step: a wall of faces takes seconds, not minutes
 CHUNK = 256  # windows through R-Net and O-Net at once
 
 
@@ -77,14 +77,14 @@ class Finder:
             boxes.append(found[kept])
             scores.append(found_scores[kept])
         together, all_scores = torch.cat(boxes), torch.cat(scores)
-        return make_square(together[nms(together, all_scores, 0.7)])
+        return make_square(together[nms(together, all_scores, 0.7)[:WINDOWS]])
 
     def _propose_at(self, halves: "Halves", size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Boxes (N, 4) and scores (N,) that P-Net sees in the picture at one size."""
         scores, offsets = self.proposer(self._to_input(halves.resize(size)[None]))
         scores, offsets = scores[0].flatten().cpu(), offsets[0]  # (H' * W',), (4, H', W')
         columns = offsets.shape[2]
-        best, cells = scores.topk(min(PROPOSALS, len(scores)))
+        best, cells = scores.topk(min(WINDOWS, len(scores)))
         cells = cells[best > PROPOSAL_SCORE]
         left_top = torch.stack([cells % columns, cells // columns], dim=1) * STRIDE
         windows = torch.cat([left_top, left_top + WINDOW], dim=1).float()
@@ -97,7 +97,7 @@ class Finder:
         scores, offsets = self._look(self.refiner, halves, boxes, 24)
         good = scores > REFINED_SCORE
         boxes, scores, offsets = boxes[good], scores[good], offsets[good]
-        kept = nms(boxes, scores, 0.7)
+        kept = nms(boxes, scores, 0.7)[:WINDOWS]
         return make_square(shift(boxes[kept], offsets[kept]))
 
     def _output(
@@ -143,7 +143,7 @@ class Halves:
         """The whole picture, (height, width, 3) uint8."""
         best = self._choose(self.size[0] / size[0])
         resized = self.pictures[best].resize(size, Image.Resampling.BILINEAR)
-        return np.asarray(resized)
+        return np.array(resized)  # a copy: torch takes no array it cannot write to
 
     def cut(self, boxes: Tensor, side: int) -> np.ndarray:
         """Square windows (N, 4) -> (N, side, side, 3) uint8; black outside the picture."""
@@ -164,12 +164,12 @@ class Halves:
 
 
 def list_sizes(size: tuple[int, int], min_size: int) -> Iterator[tuple[int, int]]:
-    """Width, height of the picture for P-Net, the largest first: each finds larger faces."""
+    """Width, height of the picture for P-Net, the largest first: in each it finds larger faces."""
     width, height = size
-    scale = min(WINDOW / min_size, math.sqrt(FIRST_PIXELS / (width * height)))
-    while min(width, height) * scale >= WINDOW:
-        yield math.ceil(width * scale), math.ceil(height * scale)
-        scale *= STEP
+    face = max(min_size, WINDOW * math.sqrt(width * height / FIRST_PIXELS))
+    while face <= min(width, height):  # pixels of the picture that become one window
+        yield math.ceil(width * WINDOW / face), math.ceil(height * WINDOW / face)
+        face /= STEP
 
 
 def shift(boxes: Tensor, offsets: Tensor) -> Tensor:

@@ -9,9 +9,10 @@ from PIL import Image
 from workers.faces.align import DLIB_SIDE, DLIB_TEMPLATE, align
 from workers.faces.find import Found
 
-FULL_SIZE = 53.0  # pixels between the eyes of dlib's chip: more would be thrown away
-HALF_SHARP = 0.08  # the detail (see measure_detail) that is worth 0.5
+FULL_SIZE = 24.0  # pixels between the eyes; dlib's network gains nothing from more, see rate
+HALF_SHARP = 0.01  # the detail that is worth 0.5; with less dlib's network begins to suffer
 NOSE_HEIGHT = 0.53  # of dlib's mean face: where its tip lies between eyes, 0, and mouth, 1
+LEAST_CONTRAST = 100.0  # grey levels squared; the detail of a flatter face is mostly rounding
 FACE = slice(30, 120)  # rows and columns of the chip with little else than the face
 
 
@@ -24,14 +25,21 @@ class Quality:
     """
 
     overall: float
-    size: float  # the distance of the eyes, in those of the encoder's chip
+    size: float  # the distance of the eyes
     sharpness: float  # fine detail in the chip
     pose: float  # the cosines of yaw, pitch and roll, multiplied
     detector: float
 
 
 def rate(picture: Image.Image, found: Found) -> Quality:
-    """The quality of a face in an RGB picture; raises ValueError as align does."""
+    """The quality of a face in an RGB picture; raises ValueError as align does.
+
+    Where size and sharpness count is what they cost on 60 pairs of one person each of LFW (32
+    pixels between the eyes, mean similarity by dlib's network 0.953; of strangers 0.834). One
+    picture shrunk to 22, 16, 11, 8, 4 pixels: 0.953, 0.951, 0.943, 0.933, 0.894. One blurred
+    with a radius of 1, 1.5, 2, 3 pixels (median detail 0.009, 0.004, 0.003, 0.002): 0.951,
+    0.946, 0.939, 0.922.
+    """
     left_eye, right_eye = found.landmarks[:2]
     size = min(1.0, math.dist(left_eye, right_eye) / FULL_SIZE)
     detail = measure_detail(align(picture, found.landmarks, DLIB_TEMPLATE, DLIB_SIDE)[FACE, FACE])
@@ -42,14 +50,15 @@ def rate(picture: Image.Image, found: Found) -> Quality:
 
 
 def measure_detail(pixels: np.ndarray) -> float:
-    """The variance of the Laplacian of (H, W, 3), in variances of the picture itself: 0 and up.
+    """The variance of the Laplacian of (H, W, 3) uint8, in variances of the pixels: 0 and up.
 
     Pech-Pacheco et al., 2000; divided so that a pale picture is not taken for a blurred one.
+    Noise counts as detail.
     """
     grey = pixels.mean(axis=2)
     centre = grey[1:-1, 1:-1]
     around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    return float((around - 4 * centre).var() / max(grey.var(), 1.0))
+    return float((around - 4 * centre).var() / max(grey.var(), LEAST_CONTRAST))
 
 
 def estimate_pose(landmarks: np.ndarray) -> tuple[float, float, float]:
