@@ -72,3 +72,11 @@ def open_vector(key: TenantKey, collection: str, number: int, sealed: bytes) -> 
 
 def sealed_size(dimensions: int) -> int:
     return 2 * dimensions + OVERHEAD
+
+
+def check_queries(queries: np.ndarray, dimensions: int) -> None:
+    """Raises ValueError if they are not finite vectors (B, D)."""
+    if queries.ndim != 2 or queries.shape[1] != dimensions:
+        raise ValueError(f"Queries have to be (B, {dimensions}), not {queries.shape}.")
+    if not np.isfinite(queries).all():
+        raise ValueError("Queries have to be finite numbers.")
