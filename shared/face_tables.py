@@ -84,6 +84,8 @@ class Face(Base):
 Index("ix_faces_seq", Face.collection_id, Face.seq)
 Index("ix_faces_subject", Face.collection_id, Face.subject_number)
 Index("ix_faces_expires", Face.expires_at)
+Index("ix_faces_consent", Face.consent_id)
+Index("ix_faces_blob", Face.blob_id)
 
 
 class FaceDeletion(Base):

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     torch_threads: int = 1
     worker_processes: int = 1  # processes per worker folder on this machine
     workers: str = ""  # which of them run here, comma-separated; empty: every worker found
+    faces_dir: Path | None = None  # snapshots of face indexes; empty: a folder in home
+    purge_within: float = 60.0  # seconds until a deleted face is in no snapshot any more
+    search_quota: int = 1_000_000  # faces a tenant may search for on one day
+    milvus_uri: str = ""  # of the server behind collections with backend "milvus"
+    milvus_token: str = ""
     max_child_kb: int = 4_000_000  # a child over this is replaced after its batch
 
     # Gateway
@@ -65,6 +70,10 @@ class Settings(BaseSettings):
     @property
     def blobs(self) -> str:
         return self.blob_url or f"file://{self.home.resolve()}/blobs"
+
+    @property
+    def faces(self) -> Path:
+        return self.faces_dir or self.home.resolve() / "faces"
 
     @property
     def weights(self) -> Path:

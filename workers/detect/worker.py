@@ -16,6 +16,7 @@ from workers.detect.darknet import load_darknet
 from workers.detect.draw import annotate
 from workers.detect.model import SIZE, YoloV3Tiny
 from workers.detect.process import Fit, letterbox, select, stack
+from workers.runtime.devices import choose_device
 from workers.runtime.images import decode, encode_jpeg
 from workers.runtime.run import InvalidInput, JobError, Run
 from workers.runtime.serve import serve
@@ -118,13 +119,6 @@ class DetectWorker:
             for box, score, class_id in rows
             if box[2] > box[0] and box[3] > box[1]
         ]
-
-
-def choose_device(wanted: str) -> torch.device:
-    """`auto` is the first CUDA device, or the CPU where there is none."""
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(wanted)
 
 
 app = serve("detect", DetectWorker, {OBJECTS: DetectWorker.objects})

@@ -78,9 +78,9 @@ class ImportRequest(Message):
 
 
 class ImportResult(Message):
-    collection: str = ""
-    faces: int = 0
-    subjects: int = 0
+    collection: str
+    faces: int
+    subjects: int
     seq: int = 0
 
 

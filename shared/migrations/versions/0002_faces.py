@@ -177,6 +177,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("collection_id", "number"),
     )
     op.create_index("ix_faces_expires", "faces", ["expires_at"], unique=False)
+    op.create_index("ix_faces_consent", "faces", ["consent_id"], unique=False)
+    op.create_index("ix_faces_blob", "faces", ["blob_id"], unique=False)
     op.create_index("ix_faces_seq", "faces", ["collection_id", "seq"], unique=False)
     op.create_index("ix_faces_subject", "faces", ["collection_id", "subject_number"], unique=False)
     op.add_column("jobs", sa.Column("key_id", sa.Integer(), nullable=True))
@@ -188,6 +190,8 @@ def downgrade() -> None:
         op.execute("DROP TRIGGER face_audit_append_only ON face_audit")
         op.execute("DROP FUNCTION refuse_audit_change")
     op.drop_column("jobs", "key_id")
+    op.drop_index("ix_faces_blob", table_name="faces")
+    op.drop_index("ix_faces_consent", table_name="faces")
     op.drop_index("ix_faces_subject", table_name="faces")
     op.drop_index("ix_faces_seq", table_name="faces")
     op.drop_index("ix_faces_expires", table_name="faces")

@@ -9,7 +9,7 @@ from PIL import Image
 from shared.settings import Settings
 from shared.weights import MissingWeights
 from workers.detect.contract import OBJECTS, TASKS, ObjectsRequest, ObjectsResult
-from workers.detect.worker import DetectWorker, app, choose_device
+from workers.detect.worker import DetectWorker, app
 from workers.runtime.images import decode
 from workers.runtime.run import InvalidInput
 
@@ -155,8 +155,3 @@ def test_a_machine_without_weights_is_told_how_to_get_them(tmp_path):
 
 def test_the_celery_app_has_the_contracts_tasks():
     assert {task.name for task in TASKS} <= set(app.tasks)
-
-
-def test_a_named_device_is_taken_as_it_is():
-    assert choose_device("cpu").type == "cpu"
-    assert choose_device("cuda:1").index == 1

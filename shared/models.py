@@ -1,0 +1,107 @@
+"""The registry of models trained here: versions, what they were made from, which one is in use."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from shared.blobs import Upload
+from shared.db import db_now
+from shared.tables import TrainedModel
+
+
+class UnknownModel(LookupError):
+    """The tenant has no such model or version."""
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """A model and its version, written `name@version`."""
+
+    name: str
+    version: int
+
+    @classmethod
+    def parse(cls, text: str) -> "ModelName":
+        name, _, version = text.partition("@")
+        return cls(name, int(version))
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+def register_model(
+    session: Session,
+    worker: str,
+    name: str,
+    upload: Upload,
+    metrics: Mapping[str, Any],
+    origin: Mapping[str, Any],
+) -> ModelName:
+    """Record a trained model, in the transaction of its job, as the next version of its name.
+
+    Its file lies in the blob store and never expires. It is in use only once it is promoted.
+    """
+    mine = (TrainedModel.tenant == upload.tenant, TrainedModel.worker == worker)
+    newest = session.scalar(
+        select(func.max(TrainedModel.version)).where(*mine, TrainedModel.name == name)
+    )
+    version = (newest or 0) + 1
+    session.execute(
+        insert(TrainedModel).values(
+            tenant=upload.tenant,
+            worker=worker,
+            name=name,
+            version=version,
+            object_name=upload.object_name,
+            sha256=upload.info.id,
+            metrics=dict(metrics),
+            origin=dict(origin),
+            promoted_at=None,
+            created_at=db_now(),
+        )
+    )
+    return ModelName(name, version)
+
+
+def find_model(session: Session, tenant: str, worker: str, model: ModelName) -> TrainedModel:
+    """Raises UnknownModel."""
+    row = session.get(TrainedModel, (tenant, worker, model.name, model.version))
+    if row is None:
+        raise UnknownModel(f"There is no model {model}. `{worker}.models` lists yours.")
+    return row
+
+
+def list_models(session: Session, tenant: str, worker: str) -> list[TrainedModel]:
+    return list(
+        session.scalars(
+            select(TrainedModel)
+            .where(TrainedModel.tenant == tenant, TrainedModel.worker == worker)
+            .order_by(TrainedModel.name, TrainedModel.version)
+        )
+    )
+
+
+def promote_model(session: Session, tenant: str, worker: str, model: ModelName | None) -> None:
+    """Put a model in use, and the one before out of it; None: the one the worker comes with.
+
+    Raises UnknownModel.
+    """
+    mine = update(TrainedModel).where(TrainedModel.tenant == tenant, TrainedModel.worker == worker)
+    session.execute(mine.values(promoted_at=None))
+    if model is not None:
+        find_model(session, tenant, worker, model).promoted_at = session.scalar(select(db_now()))
+
+
+def find_promoted(session: Session, tenant: str, worker: str) -> ModelName | None:
+    """The model in use; None for the one that the worker comes with."""
+    row = session.execute(
+        select(TrainedModel.name, TrainedModel.version).where(
+            TrainedModel.tenant == tenant,
+            TrainedModel.worker == worker,
+            TrainedModel.promoted_at.is_not(None),
+        )
+    ).first()
+    return ModelName(*row) if row else None

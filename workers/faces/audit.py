@@ -1,0 +1,95 @@
+"""The audit log of faces: append-only, each line signed over the one before it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from shared.db import db_now, insert_into
+from shared.face_tables import FaceAudit, FaceAuditHead
+from shared.sealing import TenantKey
+
+AT_ONCE = 1000  # lines read at a time when the chain is checked
+
+
+@dataclass(frozen=True)
+class Actor:
+    """On whose behalf something is done; retention has neither key nor job."""
+
+    tenant: str
+    key_id: int | None = None
+    job_id: str | None = None
+
+
+def append_line(
+    session: Session,
+    key: TenantKey,
+    actor: Actor,
+    action: str,
+    collection: str | None,
+    detail: Mapping[str, Any],
+) -> None:
+    """Add a line in the transaction of what it tells of. It holds no name and no embedding."""
+    first = insert_into(session, FaceAuditHead).values(tenant=actor.tenant, position=0, digest="")
+    session.execute(first.on_conflict_do_nothing())
+    # This row's lock is held to the end of the transaction: lines have one order.
+    head = session.execute(
+        update(FaceAuditHead)
+        .where(FaceAuditHead.tenant == actor.tenant)
+        .values(position=FaceAuditHead.position + 1)
+        .returning(FaceAuditHead.position, FaceAuditHead.digest)
+    ).one()
+    line = {
+        "tenant": actor.tenant,
+        "position": head.position,
+        "at": session.scalar(select(db_now())),
+        "key_id": actor.key_id,
+        "job_id": actor.job_id,
+        "action": action,
+        "collection": collection,
+        "detail": dict(detail),
+    }
+    digest = sign_line(key, head.digest, line)
+    session.execute(insert(FaceAudit).values(**line, digest=digest))
+    session.execute(
+        update(FaceAuditHead).where(FaceAuditHead.tenant == actor.tenant).values(digest=digest)
+    )
+
+
+def sign_line(key: TenantKey, before: str, line: Mapping[str, Any]) -> str:
+    """The digest of a line: HMAC-SHA256 over the digest before it and its canonical JSON."""
+    return key.sign(f"{before}\n{json.dumps(line, sort_keys=True)}".encode())
+
+
+def read_lines(session: Session, tenant: str, after: int, limit: int) -> list[FaceAudit]:
+    return list(
+        session.scalars(
+            select(FaceAudit)
+            .where(FaceAudit.tenant == tenant, FaceAudit.position > after)
+            .order_by(FaceAudit.position)
+            .limit(limit)
+        )
+    )
+
+
+def find_break(session: Session, key: TenantKey, tenant: str) -> int | None:
+    """The first position at which the chain does not hold; None if it does to its head."""
+    digest, position = "", 0
+    while lines := read_lines(session, tenant, position, AT_ONCE):
+        for line in lines:
+            position += 1
+            digest = sign_line(key, digest, _read_line(line))
+            if line.position != position or line.digest != digest:
+                return position
+        session.expunge_all()
+    head = session.get(FaceAuditHead, tenant)
+    expected = (head.position, head.digest) if head else (0, "")
+    return None if (position, digest) == expected else position + 1
+
+
+def _read_line(line: FaceAudit) -> dict[str, Any]:
+    names = ("tenant", "position", "at", "key_id", "job_id", "action", "collection", "detail")
+    return {name: getattr(line, name) for name in names}

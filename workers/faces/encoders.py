@@ -1,0 +1,97 @@
+"""The encoders a tenant can use: the one that comes with Atelier, and those trained here."""
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import obstore
+import torch
+
+from shared.blobs import Blobs
+from shared.db import Sessions
+from shared.models import ModelName, UnknownModel, find_model, find_promoted
+from shared.tables import TrainedModel
+from workers.faces.encoder import DlibEncoder, Encoder
+from workers.faces.picture_contract import DEFAULT_MODEL
+from workers.faces.refusals import WrongModel
+from workers.faces.siamese import SiameseEncoder
+from workers.faces.thresholds import MeasuredScale, Scale, ShippedScale
+
+WORKER = "faces"
+KEPT = 8  # trained encoders in memory
+
+
+class Encoders:
+    """Loads encoders when they are first asked for, and keeps them."""
+
+    def __init__(
+        self, weights: Path, device: torch.device, sessions: Sessions, blobs: Blobs
+    ) -> None:
+        self.weights, self.device = weights, device
+        self.sessions, self.blobs = sessions, blobs
+        self._trained: dict[tuple[str, str], SiameseEncoder] = {}
+
+    @cached_property
+    def default(self) -> Encoder:
+        return DlibEncoder(self.weights, self.device)
+
+    def choose(self, tenant: str, asked: str | None) -> str:
+        """The full name of a model: as asked for, or the one in use. Raises WrongModel."""
+        if asked is None:
+            with self.sessions.read() as session:
+                promoted = find_promoted(session, tenant, WORKER)
+            return str(promoted) if promoted else DEFAULT_MODEL
+        if asked == DEFAULT_MODEL.partition("@")[0]:
+            return DEFAULT_MODEL
+        if "@" not in asked:
+            raise WrongModel(f"Say which version of {asked}: `faces.models` lists them.")
+        return asked
+
+    def open(self, tenant: str, model: str) -> Encoder:
+        """The encoder of a full name. Raises WrongModel if the tenant has no such model."""
+        if model == DEFAULT_MODEL:
+            return self.default
+        found = self._trained.get((tenant, model))
+        if found is None:
+            found = self._load(tenant, model)
+            if len(self._trained) >= KEPT:
+                self._trained.pop(next(iter(self._trained)))
+            self._trained[tenant, model] = found
+        return found
+
+    def scale(self, tenant: str, model: str) -> Scale:
+        """What scores of the model mean. Raises WrongModel."""
+        if model == DEFAULT_MODEL:
+            return ShippedScale(*model.split("@"))
+        return MeasuredScale.of(self._find(tenant, model).metrics)
+
+    def _find(self, tenant: str, model: str) -> TrainedModel:
+        try:
+            with self.sessions.read() as session:
+                return find_model(session, tenant, WORKER, ModelName.parse(model))
+        except (UnknownModel, ValueError) as error:
+            raise WrongModel(f"There is no model {model}. `faces.models` lists yours.") from error
+
+    def _load(self, tenant: str, model: str) -> SiameseEncoder:
+        row = self._find(tenant, model)
+        content = bytes(obstore.get(self.blobs.store, row.object_name).bytes())
+        if hashlib.sha256(content).hexdigest() != row.sha256:
+            raise WrongModel(f"The file of {model} is damaged. Train it again.")
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "model.safetensors"
+            path.write_bytes(content)
+            return SiameseEncoder(path, self.device)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """(B, D) of any length -> float16 of unit length: what is stored, and what is compared.
+
+    Raises ValueError for a vector that has no direction.
+    """
+    wide = vectors.astype(np.float64)
+    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
+    if not (np.isfinite(lengths).all() and (lengths > 1e-12).all()):
+        raise ValueError("an embedding has to have a direction: it is all zeros or too large")
+    return np.asarray((wide / lengths).astype(np.float16))

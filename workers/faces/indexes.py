@@ -1,0 +1,134 @@
+"""The open indexes of a worker process: each follows its collection before it is searched."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import structlog
+from sqlalchemy import select
+
+from shared.db import Sessions
+from shared.face_tables import Face, FacePurge
+from shared.sealing import Keyring, Tampered
+from shared.settings import Settings
+from workers.faces.gallery import Collection, read_collection
+from workers.faces.index.backend import Candidates, VectorBackend, open_vector
+from workers.faces.index.follow import CollectionGone, catch_up
+from workers.faces.index.local import LocalBackend
+from workers.faces.refusals import UnknownCollection
+
+log = structlog.get_logger()
+
+KEPT = 256  # collections open at once; the one unused for longest is closed
+
+
+class Indexes:
+    """Safe to be used by several threads; they take turns."""
+
+    def __init__(self, settings: Settings, sessions: Sessions, keyring: Keyring) -> None:
+        self.settings, self.sessions, self.keyring = settings, sessions, keyring
+        self._open: OrderedDict[str, tuple[Collection, VectorBackend]] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def search(self, collection: Collection, queries: np.ndarray, count: int) -> Candidates:
+        """(B, D) float32 unit vectors -> candidates; every change up to `collection.seq` counts.
+
+        Raises UnknownCollection if it was deleted meanwhile.
+        """
+        with self._lock:
+            backend = self.follow(collection)
+            try:
+                return backend.search(queries, count)
+            except Tampered:  # a snapshot was changed, and is not used any more: SQL is the truth
+                log.exception("snapshot refused", collection=collection.id)
+                return self.follow(collection).search(queries, count)
+
+    def follow(self, collection: Collection) -> VectorBackend:
+        """The collection's index, with every change up to `collection.seq` in it."""
+        with self._lock:
+            backend = self._find(collection)
+            try:
+                catch_up(self.sessions, collection.id, backend, collection.seq)
+            except CollectionGone as error:
+                self._close(collection.id)
+                raise UnknownCollection(collection.name) from error
+            return backend
+
+    def tend(self) -> None:
+        """Let all open indexes, and those that have something to erase, follow and clean up."""
+        with self.sessions.read() as session:
+            pending = session.scalars(
+                select(FacePurge.collection_id).where(FacePurge.purged_at.is_(None)).distinct()
+            ).all()
+        with self._lock:
+            names = list(dict.fromkeys([*self._open, *pending]))
+        for collection_id in names:
+            with self.sessions.read() as session:
+                collection = read_collection(session, collection_id)
+            with self._lock:
+                if collection is None:
+                    self._erase(collection_id)
+                else:
+                    self.follow(collection).tend()
+
+    def describe(self, collection: Collection) -> tuple[dict[str, int | float | str], int]:
+        """What the index says of itself, and how many changes it had not seen when asked."""
+        with self._lock:
+            lag = collection.seq - self._find(collection).applied_seq
+            return self.follow(collection).describe(), lag
+
+    def close(self) -> None:
+        with self._lock:
+            for collection_id in list(self._open):
+                self._close(collection_id)
+
+    def _find(self, collection: Collection) -> VectorBackend:
+        if collection.id not in self._open:
+            while len(self._open) >= KEPT:
+                self._close(next(iter(self._open)))
+            self._open[collection.id] = (collection, self._make(collection))
+        self._open.move_to_end(collection.id)
+        return self._open[collection.id][1]
+
+    def _make(self, collection: Collection) -> VectorBackend:
+        key = self.keyring.key(collection.tenant)
+        if collection.backend == "milvus":
+            from workers.faces.index.milvus import MilvusBackend  # an extra: only if it is chosen
+
+            return MilvusBackend(
+                self.settings.milvus_uri,
+                self.settings.milvus_token,
+                collection.id,
+                collection.dimensions,
+                key,
+                lambda numbers: self._fetch(collection, numbers),
+                self.sessions,
+            )
+        return LocalBackend(
+            collection.id,
+            collection.dimensions,
+            key,
+            self.settings.faces,
+            purge_within=self.settings.purge_within,
+        )
+
+    def _fetch(self, collection: Collection, numbers: Sequence[int]) -> Mapping[int, np.ndarray]:
+        """Face -> (D,) float16 out of SQL, for those that still exist."""
+        with self.sessions.read() as session:
+            rows = session.execute(
+                select(Face.number, Face.embedding).where(
+                    Face.collection_id == collection.id, Face.number.in_(numbers)
+                )
+            ).all()
+        key = self.keyring.key(collection.tenant)
+        return {n: open_vector(key, collection.id, n, sealed) for n, sealed in rows}
+
+    def _close(self, collection_id: str) -> None:
+        if collection_id in self._open:
+            self._open.pop(collection_id)[1].close()
+
+    def _erase(self, collection_id: str) -> None:
+        """The collection is deleted: nothing of it may stay on this machine."""
+        self._close(collection_id)
+        LocalBackend.erase(collection_id, self.settings.faces, self.sessions)

@@ -1,0 +1,67 @@
+"""The thread that keeps a worker's indexes up to date while nobody searches, and ends retention."""
+
+import threading
+import time
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.db import Sessions, db_now
+from shared.face_tables import Face
+from shared.sealing import Keyring
+from workers.faces.audit import Actor
+from workers.faces.deletion import delete_faces, find_expired, settle_receipts
+from workers.faces.gallery import read_collection
+from workers.faces.indexes import Indexes
+from workers.faces.refusals import UnknownCollection, UnknownFace
+
+log = structlog.get_logger()
+
+TICK = 1.0  # seconds; how soon a deleted face is out of the memory of every process
+SWEEP_EVERY = 10.0  # seconds between looks for faces whose time is over
+
+
+class Keeper(threading.Thread):
+    """Daemon: it ends with its process, and whatever it was doing is done again later."""
+
+    def __init__(self, sessions: Sessions, keyring: Keyring, indexes: Indexes) -> None:
+        super().__init__(name="faces-keeper", daemon=True)
+        self.sessions, self.keyring, self.indexes = sessions, keyring, indexes
+        self.stopping = threading.Event()
+        self._swept_at = float("-inf")
+
+    def run(self) -> None:
+        while not self.stopping.wait(TICK):
+            try:
+                self.tick()
+            except Exception:  # a thread that ended would keep deleted faces for ever
+                log.exception("faces not tended")
+
+    def tick(self) -> None:
+        self.indexes.tend()
+        if time.monotonic() - self._swept_at >= SWEEP_EVERY:
+            self._swept_at = time.monotonic()
+            delete_expired(self.sessions, self.keyring)
+        try:
+            settle_receipts(self.sessions)
+        except SQLAlchemyError as error:  # another process is at it, or busy: next time
+            log.info("receipts not settled yet", error=str(error))
+
+
+def delete_expired(sessions: Sessions, keyring: Keyring) -> int:
+    """Delete the faces whose consent or retention has ended; how many."""
+    with sessions.read() as session:
+        collections = [read_collection(session, name) for name in find_expired(session)]
+    deleted = 0
+    for collection in filter(None, collections):
+        key = keyring.key(collection.tenant)
+        try:
+            with sessions.begin() as session:
+                over = Face.expires_at <= db_now()
+                gone = delete_faces(
+                    session, key, Actor(collection.tenant), collection, over, "retention"
+                )
+        except (UnknownCollection, UnknownFace):
+            continue  # somebody else was quicker
+        deleted += gone.faces
+    return deleted

@@ -1,0 +1,123 @@
+"""What a score means: thresholds for a wanted rate of errors, bands, decisions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from workers.faces import verify
+from workers.faces.gallery import Collection
+from workers.faces.picture_contract import Band
+from workers.runtime.run import InvalidInput
+
+GROWN = 1.5  # a calibration holds until the collection is so many times as large
+BANDS: tuple[tuple[Band, float], ...] = (
+    ("very likely", 1e-5),  # false-match rate from which on a score is in the band
+    ("likely", 1e-3),
+    ("uncertain", 1e-2),
+)
+
+Method = Literal["distance", "classifier", "chi2"]
+
+
+class Scale(Protocol):
+    """The scores of one encoder."""
+
+    def threshold(self, fmr: float) -> float:
+        """Of pairs of strangers, `fmr` score so much or more."""
+
+    def gallery_threshold(self, fpir: float, faces: int) -> float:
+        """Of strangers searched for among so many faces, `fpir` find one at this score."""
+
+    def band(self, score: float) -> Band:
+        """The score in words."""
+
+
+@dataclass(frozen=True)
+class ShippedScale:
+    """An encoder that was measured on a public benchmark; see workers/faces/verify.py."""
+
+    name: str
+    version: str
+
+    def threshold(self, fmr: float) -> float:
+        return verify.threshold_for(self.name, self.version, fmr)
+
+    def gallery_threshold(self, fpir: float, faces: int) -> float:
+        return verify.threshold_for_gallery(self.name, self.version, fpir, max(1, faces))
+
+    def band(self, score: float) -> Band:
+        found: Band = verify.band(self.name, self.version, score)
+        return found
+
+
+@dataclass(frozen=True)
+class MeasuredScale:
+    """An encoder trained here: strangers' scores as a normal distribution from its evaluation."""
+
+    strangers: NormalDist
+
+    @classmethod
+    def of(cls, metrics: Mapping[str, Any]) -> "MeasuredScale":
+        return cls(NormalDist(metrics["impostor_mean"], metrics["impostor_std"]))
+
+    def threshold(self, fmr: float) -> float:
+        return min(1.0, self.strangers.inv_cdf(1 - fmr))
+
+    def gallery_threshold(self, fpir: float, faces: int) -> float:
+        return self.threshold(1 - (1 - fpir) ** (1 / max(1, faces)))
+
+    def band(self, score: float) -> Band:
+        for name, fmr in BANDS:
+            if score >= self.threshold(fmr):
+                return name
+        return "unlikely"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The decision on two faces."""
+
+    same: bool
+    band: Band
+    score: float
+    threshold: float
+
+
+def compare(
+    scale: Scale,
+    first: np.ndarray,
+    second: np.ndarray,
+    method: Method,
+    target_fmr: float,
+    threshold: float | None,
+) -> Comparison:
+    """Two float16 unit vectors (D,) -> a decision by distance or by a trained classifier.
+
+    Raises InvalidInput for a method that the encoder was not trained for.
+    """
+    score = verify.similarity(first, second)
+    if method == "distance":
+        least = scale.threshold(target_fmr) if threshold is None else threshold
+        return Comparison(score >= least, scale.band(score), score, least)
+    if not isinstance(scale, ShippedScale):
+        raise InvalidInput("Only dlib-resnet@1 has classifiers: compare by method=distance.")
+    probability, least = verify.classify(method, first, second, target_fmr)
+    least = least if threshold is None else threshold
+    return Comparison(probability >= least, scale.band(score), probability, least)
+
+
+def choose_gallery_threshold(
+    scale: Scale, collection: Collection, target_fpir: float | None
+) -> tuple[float, bool]:
+    """(threshold, whether it was measured on this collection as large as it is now)."""
+    target = target_fpir or collection.target_fpir
+    estimated = scale.gallery_threshold(target, collection.faces)
+    measured = collection.calibration
+    if measured is None or measured["target_fpir"] != target:
+        return estimated, False
+    if collection.faces > GROWN * measured["faces"]:  # more faces, more chances to be mistaken
+        return max(estimated, measured["threshold"]), False
+    return float(measured["threshold"]), True
