@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from services.catalog import load_tasks
+from shared.contract import LONG
 from shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +41,15 @@ def test_a_worker_service_names_a_worker_folder(name: str):
         arguments = SERVICES[name]["build"]["args"]
         device = "-gpu" if arguments["DEVICE"] == "gpu" else ""
         assert arguments["WORKER"] in WORKERS
-        assert name == f"worker-{arguments['WORKER']}{device}"
+        own = f"worker-{arguments['WORKER']}"
+        assert name in (f"{own}{device}", f"{own}{LONG}{device}")
+
+
+@pytest.mark.parametrize("queue", sorted({t.queue for t in load_tasks().values() if t.long}))
+def test_long_jobs_have_a_service_of_their_own(queue: str):
+    service = SERVICES[f"worker-{queue}"]
+    assert service["command"] == ["python", "-m", "workers.runtime", queue]
+    assert service["image"] == SERVICES[f"worker-{queue.removesuffix(LONG)}"]["image"]
 
 
 @each_service
