@@ -16,6 +16,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import GenericFunction
 
+BUSY_TIMEOUT = 10_000  # milliseconds SQLite waits for another process's lock
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 # Fail fast: a waiting request is worth less than an honest 503.
@@ -100,7 +101,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",  # 202 survives a power cut
-        "busy_timeout=10000",
+        f"busy_timeout={BUSY_TIMEOUT}",
         "foreign_keys=ON",
         "secure_delete=ON",  # what is deleted is overwritten: faces must be gone from the file
     ):

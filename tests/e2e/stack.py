@@ -47,12 +47,13 @@ def wait_for(condition: Callable[[], Any], what: str, patience: float = PATIENCE
 
 @dataclass
 class Site:
-    """A running stack with `mains` echo workers, and the means to hurt it."""
+    """A running stack with `mains` workers of one kind, and the means to hurt it."""
 
     stack: Stack
     database: str
     mains: list[str]  # the programs that are workers
     client: httpx2.Client
+    worker: str = "echo"
 
     def submit(self, task: str, request: dict[str, Any], **headers: str) -> dict[str, Any]:
         """Raises unless the job was accepted."""
@@ -76,7 +77,7 @@ class Site:
     def wait_for_workers(self, count: int) -> None:
         def count_alive() -> int:
             answer = ask_gateway(self.stack.address)
-            return answer.workers.get("echo", 0) if answer else 0
+            return answer.workers.get(self.worker, 0) if answer else 0
 
         wait_for(lambda: count_alive() >= count, f"{count} workers")
 
@@ -128,16 +129,16 @@ def send(pid: int, number: signal.Signals) -> bool:
 
 
 @contextmanager
-def run_site(home: Path, mains: int = 1, **overrides: Any) -> Iterator[Site]:
+def run_site(home: Path, mains: int = 1, worker: str = "echo", **overrides: Any) -> Iterator[Site]:
     """A stack with short leases, ready; `overrides` are fields of Settings."""
     chosen = {**SHORT, "port": find_free_port(), **overrides, "home": home}
     settings = Settings(**name_variables(chosen))
     prepare_database(settings.database, prepare_home(home))
     run_sql(settings.database, "CREATE TABLE echo_effects (job varchar(32), number integer)")
-    names = [f"echo-{number}" for number in range(1, mains + 1)]
+    names = [f"{worker}-{number}" for number in range(1, mains + 1)]
     with (
         patch.dict(os.environ, {"PYTHONPATH": str(PLUGINS)}),
-        start_stack(settings, plan_site(settings, names)) as stack,
+        start_stack(settings, plan_site(settings, worker, names)) as stack,
     ):
         with httpx2.Client(
             base_url=stack.address,
@@ -145,14 +146,14 @@ def run_site(home: Path, mains: int = 1, **overrides: Any) -> Iterator[Site]:
             timeout=30,
             trust_env=False,
         ) as client:
-            site = Site(stack, settings.database, names, client)
+            site = Site(stack, settings.database, names, client, worker)
             site.wait_for_workers(mains * settings.worker_processes)
             yield site
         stack.stop()
 
 
-def plan_site(settings: Settings, mains: list[str]) -> list[Program]:
-    """The programs of `atelier up`, with echo workers in the place of its own."""
+def plan_site(settings: Settings, worker: str, mains: list[str]) -> list[Program]:
+    """The programs of `atelier up`, with so many of one worker in the place of all its own."""
     planned = plan_programs(settings, settings.port, embedded_broker=True)
     kept = [program for program in planned if program.stage < Stage.WORKERS]
-    return [*kept, *(replace(make_worker("echo"), name=name) for name in mains)]
+    return [*kept, *(replace(make_worker(worker), name=name) for name in mains)]

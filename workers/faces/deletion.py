@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import ColumnElement, delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
-from shared.db import Sessions, db_now
+from shared.db import BUSY_TIMEOUT, Sessions, db_now
 from shared.face_tables import (
     Face,
     FaceCollection,
@@ -152,8 +151,10 @@ def scrub_database(sessions: Sessions) -> bool:
     """
     with sessions.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if connection.dialect.name == "sqlite":
-            raw: Any = connection.connection.driver_connection
-            busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            # It holds up writers while it waits for readers: rather soon again than long.
+            connection.exec_driver_sql("PRAGMA busy_timeout=200")
+            busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
             return bool(busy == 0)
         connection.exec_driver_sql("VACUUM faces")
     return True

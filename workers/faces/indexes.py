@@ -64,13 +64,19 @@ class Indexes:
         with self._lock:
             names = list(dict.fromkeys([*self._open, *pending]))
         for collection_id in names:
-            with self.sessions.read() as session:
-                collection = read_collection(session, collection_id)
-            with self._lock:
-                if collection is None:
-                    self._erase(collection_id)
-                else:
-                    self.follow(collection).tend()
+            try:
+                self._tend_one(collection_id)
+            except Exception:  # one index that cannot be reached must not hold up the others
+                log.exception("index not tended", collection=collection_id)
+
+    def _tend_one(self, collection_id: str) -> None:
+        with self.sessions.read() as session:
+            collection = read_collection(session, collection_id)
+        with self._lock:
+            if collection is None:
+                self._erase(collection_id)
+            else:
+                self.follow(collection).tend()
 
     def describe(self, collection: Collection) -> tuple[dict[str, int | float | str], int]:
         """What the index says of itself, and how many changes it had not seen when asked."""

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from shared.blobs import Blobs
-from shared.contract import LONG, Message
+from shared.contract import Message
 from shared.db import open_db
 from shared.sealing import Keyring, TenantKey
 from shared.settings import Settings
@@ -73,8 +73,7 @@ class FacesWorker:
         self.finder.find(Image.new("RGB", (64, 64), "grey"))
         side = self.encoders.default.side
         self.encoders.default.encode([np.zeros((side, side, 3), np.uint8)])
-        if not self.settings.queue.endswith(LONG):  # one process of the two keeps house
-            self.keeper.start()
+        self.keeper.start()
 
     def look(
         self, picture: Image.Image, limit: int, min_size: int = 20, score_threshold: float = 0.9
