@@ -150,9 +150,16 @@ def open_fields(
     opened = dict(values)
     for name in names:
         if opened.get(name) is not None:
-            content = base64.b64decode(opened[name]["sealed"])
-            opened[name] = json.loads(key.open(content, _field_context(job_id, name)))
+            content = key.open(_read_sealed(opened[name]), _field_context(job_id, name))
+            opened[name] = json.loads(content)
     return opened
+
+
+def _read_sealed(value: Any) -> bytes:
+    try:
+        return base64.b64decode(value["sealed"], validate=True)
+    except (TypeError, KeyError, ValueError) as error:
+        raise Tampered("A field that has to be sealed is not.") from error
 
 
 def _field_context(job_id: str, name: str) -> bytes:
