@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from shared.blobs import Upload
-from shared.db import db_now
+from shared.db import db_now, insert_into
 from shared.tables import TrainedModel
 
 
@@ -45,12 +45,10 @@ def register_model(
     Its file lies in the blob store and never expires. It is in use only once it is promoted.
     """
     mine = (TrainedModel.tenant == upload.tenant, TrainedModel.worker == worker)
-    newest = session.scalar(
-        select(func.max(TrainedModel.version)).where(*mine, TrainedModel.name == name)
-    )
-    version = (newest or 0) + 1
-    session.execute(
-        insert(TrainedModel).values(
+    newest = select(func.max(TrainedModel.version)).where(*mine, TrainedModel.name == name)
+    while True:
+        version = (session.scalar(newest) or 0) + 1
+        row = insert_into(session, TrainedModel).values(
             tenant=upload.tenant,
             worker=worker,
             name=name,
@@ -62,8 +60,10 @@ def register_model(
             promoted_at=None,
             created_at=db_now(),
         )
-    )
-    return ModelName(name, version)
+        # Another transaction may take the same version: this waits for it, and takes the next.
+        made = row.on_conflict_do_nothing().returning(TrainedModel.version)
+        if session.scalar(made) is not None:
+            return ModelName(name, version)
 
 
 def find_model(session: Session, tenant: str, worker: str, model: ModelName) -> TrainedModel:
