@@ -17,7 +17,7 @@ Model = Annotated[
     str,
     Field(
         max_length=100,
-        pattern=r"^[a-z0-9][a-z0-9-]*(@[0-9]+)?$",
+        pattern=r"^[a-z0-9][a-z0-9-]*(@[1-9][0-9]{0,8})?$",
         description="An encoder and its version, such as dlib-resnet@1.",
     ),
 ]

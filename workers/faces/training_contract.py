@@ -52,7 +52,7 @@ class ModelsResult(Message):
 class PromoteRequest(Message):
     """Make a model the one that new collections get; an older version rolls back."""
 
-    model: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9][a-z0-9-]*@[0-9]+$")]
+    model: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9][a-z0-9-]*@[1-9][0-9]{0,8}$")]
 
 
 TRAIN = Task(
