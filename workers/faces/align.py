@@ -46,11 +46,13 @@ def fit_similarity(points: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray,
     the points are one point or not finite.
     """
     points, targets = np.asarray(points, np.float64), np.asarray(targets, np.float64)
+    if not np.isfinite(points).all():
+        raise ValueError("the landmarks are not finite")
     middle, target_middle = points.mean(axis=0), targets.mean(axis=0)
     centred = points - middle
     variance = (centred**2).sum() / len(points)  # pixels squared
-    if not variance > 1e-6:  # also false for NaN
-        raise ValueError("the landmarks are not finite, or all one point")
+    if variance < 1e-6:
+        raise ValueError("the landmarks are all one point")
     covariance = (targets - target_middle).T @ centred / len(points)
     left, strengths, right = np.linalg.svd(covariance)
     signs = np.array([1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])
@@ -60,7 +62,7 @@ def fit_similarity(points: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray,
 
 def invert(matrix: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The way back of x -> matrix @ x + offset; raises ValueError if there is none."""
-    if not abs(np.linalg.det(matrix)) > 1e-12:
+    if abs(np.linalg.det(matrix)) < 1e-12:
         raise ValueError("the landmarks do not resemble a face")
     inverse = np.linalg.inv(matrix)
     return inverse, -inverse @ offset

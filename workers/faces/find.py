@@ -1,7 +1,8 @@
 """Finds the faces in a picture with MTCNN's cascade: propose, refine, place landmarks.
 
-Boxes are left, top, right, bottom in pixels, and pixel i covers i to i + 1. The published code
-counts pixels from one and rounds on the way; its boxes differ from these by a pixel or so.
+Boxes are left, top, right, bottom in pixels, and pixel i covers i to i + 1. Windows are sampled
+where they are, without rounding, and are black outside the picture as in the authors' code, so
+that a face cut off by the border is not stretched.
 """
 
 import math
@@ -21,8 +22,8 @@ STEP = 0.709  # from one size of the picture to the next, which has half the pix
 WINDOW, STRIDE = 12, 2  # pixels, of P-Net
 FIRST_PIXELS = 2_000_000  # P-Net sees no larger picture; it needs 120 bytes for a pixel
 PROPOSAL_SCORE, REFINED_SCORE = 0.6, 0.7
-WINDOWS = 4_000  # the best so many go on at each step: a wall of faces takes seconds, not minutes
-CHUNK = 256  # windows through R-Net and O-Net at once
+WINDOWS = 4_000  # the best so many go on at each step, so that a wall of faces takes seconds
+CHUNK = 64  # windows through R-Net and O-Net at once; more are slower on a CPU
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +32,8 @@ class Found:
 
     xyxy: tuple[float, float, float, float]  # pixels of the upright picture, cut at its border
     score: float  # the detector's, [0, 1]
-    # (5, 2) float32 x, y in pixels: the eye, nose and mouth corner points, left first as seen in
-    # the picture; a point of a face that is cut off can lie outside
+    # (5, 2) float32 x, y in pixels: left eye, right eye, nose, left and right corner of the mouth,
+    # as seen in the picture; of a face that is cut off they can lie outside
     landmarks: np.ndarray
 
 
@@ -41,9 +42,9 @@ class Finder:
 
     def __init__(self, weights: Path, device: torch.device) -> None:
         self.device = device
-        self.proposer = load(ProposalNet(), "mtcnn-pnet.pt", weights).to(device)
-        self.refiner = load(RefineNet(), "mtcnn-rnet.pt", weights).to(device)
-        self.outputter = load(OutputNet(), "mtcnn-onet.pt", weights).to(device)
+        self.propose_net = load(ProposalNet(), "mtcnn-pnet.pt", weights).to(device)
+        self.refine_net = load(RefineNet(), "mtcnn-rnet.pt", weights).to(device)
+        self.output_net = load(OutputNet(), "mtcnn-onet.pt", weights).to(device)
 
     @torch.inference_mode()
     def find(
@@ -56,8 +57,8 @@ class Finder:
         """The faces of an RGB picture, the largest area first; none is an empty list.
 
         Smaller faces than min_size pixels are not looked for. In a picture so large that its
-        first size would have more than 2 megapixels, min_size is raised to make it 2: faces
-        from about 40 pixels in 24 megapixels.
+        first size would have more than 2 megapixels, min_size is raised to make it 2: to 42
+        pixels in 24 megapixels, 54 in 40.
         """
         halves = Halves(picture)
         boxes = self._propose(halves, min_size)
@@ -81,20 +82,21 @@ class Finder:
 
     def _propose_at(self, halves: "Halves", size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Boxes (N, 4) and scores (N,) that P-Net sees in the picture at one size."""
-        scores, offsets = self.proposer(self._to_input(halves.resize(size)[None]))
+        scores, offsets = self.propose_net(self._to_input(halves.resize(size)[None]))
         scores, offsets = scores[0].flatten().cpu(), offsets[0]  # (H' * W',), (4, H', W')
         columns = offsets.shape[2]
         best, cells = scores.topk(min(WINDOWS, len(scores)))
-        cells = cells[best > PROPOSAL_SCORE]
+        good = best > PROPOSAL_SCORE
+        best, cells = best[good], cells[good]
         left_top = torch.stack([cells % columns, cells // columns], dim=1) * STRIDE
         windows = torch.cat([left_top, left_top + WINDOW], dim=1).float()
         scale = torch.tensor([halves.size[0] / size[0], halves.size[1] / size[1]]).repeat(2)
         shifts = offsets.flatten(1).T.cpu()[cells]  # (N, 4)
-        return shift(windows * scale, shifts), best[best > PROPOSAL_SCORE]
+        return shift(windows * scale, shifts), best
 
     def _refine(self, halves: "Halves", boxes: Tensor) -> Tensor:
         """Those of the square windows (N, 4) that R-Net takes for faces, moved onto them."""
-        scores, offsets = self._look(self.refiner, halves, boxes, 24)
+        scores, offsets = self._look(self.refine_net, halves, boxes, 24)
         good = scores > REFINED_SCORE
         boxes, scores, offsets = boxes[good], scores[good], offsets[good]
         kept = nms(boxes, scores, 0.7)[:WINDOWS]
@@ -104,7 +106,7 @@ class Finder:
         self, halves: "Halves", boxes: Tensor, threshold: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Boxes (N, 4), scores (N,) and landmarks (N, 5, 2) of what O-Net takes for faces."""
-        scores, offsets, landmarks = self._look(self.outputter, halves, boxes, 48)
+        scores, offsets, landmarks = self._look(self.output_net, halves, boxes, 48)
         sizes = boxes[:, 2:] - boxes[:, :2]
         landmarks = boxes[:, None, :2] + landmarks * sizes[:, None]
         good = scores >= threshold
@@ -158,7 +160,7 @@ class Halves:
         return cuts
 
     def _choose(self, shrink: float) -> int:
-        """The smallest picture that need not be enlarged: at most 2 pixels become one."""
+        """Which picture need not be enlarged, but not shrunk to less than half either."""
         halvings = int(math.log2(max(1.0, shrink)))
         return min(halvings, len(self.pictures) - 1)
 
@@ -180,8 +182,8 @@ def shift(boxes: Tensor, offsets: Tensor) -> Tensor:
 def make_square(boxes: Tensor) -> Tensor:
     """The square (N, 4) of the longer side around the centre of each box (N, 4)."""
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    halves = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True) / 2
-    return torch.cat([centres - halves, centres + halves], dim=1)
+    reach = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True) / 2
+    return torch.cat([centres - reach, centres + reach], dim=1)
 
 
 def drop_nested(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
@@ -195,9 +197,8 @@ def drop_nested(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
     while len(order):
         best, order = order[0], order[1:]
         kept.append(best)
-        common = boxes[order, 2:].minimum(boxes[best, 2:]) - boxes[order, :2].maximum(
-            boxes[best, :2]
-        )
+        left_top = boxes[order, :2].maximum(boxes[best, :2])
+        common = boxes[order, 2:].minimum(boxes[best, 2:]) - left_top
         overlap = common.clamp(min=0).prod(dim=1) / areas[order].minimum(areas[best])
         order = order[overlap <= threshold]
     return torch.stack(kept) if kept else order

@@ -120,7 +120,6 @@ def test_an_upright_face_of_the_right_size_is_cut_out_untouched():
         (np.outer(unlike(DLIB_TEMPLATE), [50, 0]) + 100, "not resemble"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:invalid value")  # infinity minus infinity
 def test_landmarks_that_fit_no_face_are_refused(landmarks, message):
     picture = Image.new("RGB", (200, 200))
     with pytest.raises(ValueError, match=message):

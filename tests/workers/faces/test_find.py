@@ -11,6 +11,7 @@ from torchvision.ops import box_iou
 from workers.faces.find import (
     FIRST_PIXELS,
     WINDOW,
+    Finder,
     Found,
     Halves,
     area,
@@ -106,6 +107,15 @@ def test_two_faces_come_the_larger_first_and_the_limit_keeps_it(finder, photo):
     assert only.xyxy == large.xyxy
 
 
+def test_however_many_faces_there_are_the_work_is_bounded(finder, photo, monkeypatch):
+    wall = Image.new("RGB", (600, 440))
+    for x, y in np.ndindex(6, 4):
+        wall.paste(photo("astronaut.png").crop((170, 50, 270, 160)), (x * 100, y * 110))
+    assert len(finder.find(wall, min_size=40)) == 24
+    monkeypatch.setattr("workers.faces.find.WINDOWS", 5)
+    assert 1 <= len(finder.find(wall, min_size=40)) <= 5
+
+
 def test_a_face_smaller_than_asked_for_is_not_found(finder, photo):
     assert finder.find(photo("astronaut.png"), min_size=200) == []
 
@@ -187,5 +197,5 @@ def test_a_box_inside_a_better_one_is_dropped_and_a_neighbour_kept():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_finds_what_the_cpu_finds(weights, finder, photo):
     [expected] = finder.find(photo("obama.jpg"))
-    [face] = type(finder)(weights, torch.device("cuda")).find(photo("obama.jpg"))
+    [face] = Finder(weights, torch.device("cuda")).find(photo("obama.jpg"))
     assert iou(face.xyxy, expected.xyxy) > 0.99
