@@ -51,6 +51,6 @@ def augment(faces: Tensor, seeds: Tensor, change: v2.Transform) -> Tensor:
     changed = []
     with torch.random.fork_rng(devices=[]):
         for face, seed in zip(faces, seeds.tolist(), strict=True):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed is 5 ms slower
             changed.append(change(face))
     return torch.stack(changed)

@@ -1,5 +1,6 @@
 """Trains the Siamese network on folders of faces: `python -m workers.faces.train --data DIR`."""
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -215,7 +216,7 @@ class Training:
         return progress
 
     def finish(self) -> Trained:
-        network = SiameseNet(self.options.architecture)
+        network = copy.deepcopy(self.network).cpu()
         network.load_state_dict(self.best)
         metrics = {"steps": float(self.step), "loss": float(np.mean(self.curve[-20:]))}
         if self.errors:
