@@ -25,10 +25,10 @@ def align(
     matrix, offset = invert(*fit_similarity(landmarks, template))  # from the chip to the picture
     shrink = math.hypot(*matrix[:, 0])  # pixels of the picture per pixel of the chip
     region = find_region(matrix, offset, side, picture.size)
-    halved = max(1, int(shrink))
-    part = picture.reduce(halved, region)
-    fine = 2 if shrink > 1 else 1  # 1 to 2 pixels are left for each of the chip: sample twice
-    matrix, offset = matrix / halved / fine, (offset - region[:2]) / halved
+    whole = max(1, int(shrink))  # a whole number of pixels is averaged first
+    part = picture.reduce(whole, region)
+    fine = 2 if shrink > 1 else 1  # 1 to 2 are left for each of the chip, so sample twice
+    matrix, offset = matrix / whole / fine, (offset - region[:2]) / whole
     return np.asarray(
         part.transform(
             (side * fine, side * fine),
