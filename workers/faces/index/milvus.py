@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from shared.db import Sessions, db_now, insert_into
 from shared.face_tables import FaceDeletion, FaceReplica
 from shared.sealing import TenantKey
-from workers.faces.index.backend import Candidates, Changes, open_vector
+from workers.faces.index.backend import Candidates, Changes, check_queries, open_vector
 
 try:
     from pymilvus import DataType, MilvusClient, MilvusException
@@ -247,13 +247,6 @@ class MilvusBackend:
     def _mark_clean(self, seq: int) -> None:
         with self._sessions.begin() as session:
             self._set(session, clean_seq=seq)
-
-
-def check_queries(queries: np.ndarray, dimensions: int) -> None:
-    if queries.ndim != 2 or queries.shape[1] != dimensions:
-        raise ValueError(f"Queries are (B, {dimensions}), not {queries.shape}.")
-    if not np.isfinite(queries).all():
-        raise ValueError("A query holds NaN or infinity.")
 
 
 def arrange(found: Sequence[Sequence[Hit]], count: int, dimensions: int) -> Candidates:
