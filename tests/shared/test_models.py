@@ -1,8 +1,5 @@
 """Trained models have versions that nobody loses, and one of them at most is in use."""
 
-import threading
-from collections.abc import Callable
-
 import pytest
 from sqlalchemy.orm import Session
 
@@ -17,31 +14,12 @@ from shared.models import (
     promote_model,
     register_model,
 )
+from tests.races import Action, do_in_turn
 
 
 def register(session: Session, name: str = "net", tenant: str = "ann") -> ModelName:
     upload = Upload(tenant, BlobInfo("a" * 64, 3, "application/octet-stream"), f"{tenant}/{name}")
     return register_model(session, "faces", name, upload, {"eer": 0.1}, {"seed": 0})
-
-
-def do_at_once(sessions: Sessions, *actions: Callable[[Session], object]) -> None:
-    """Each in a transaction of its own, all of which are open before the first one acts."""
-    barrier, errors = threading.Barrier(len(actions)), []
-
-    def act(action: Callable[[Session], object]) -> None:
-        try:
-            barrier.wait()
-            with sessions.begin() as session:
-                action(session)
-        except Exception as error:  # noqa: BLE001  (shown below)
-            errors.append(error)
-
-    threads = [threading.Thread(target=act, args=[action]) for action in actions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
 
 
 def in_use(sessions: Sessions, tenant: str = "ann") -> list[str]:
@@ -74,9 +52,9 @@ def test_versions_rise_by_one_for_each_name_and_tenant(sessions: Sessions):
 
 def test_models_that_are_registered_at_once_get_a_version_each(sessions: Sessions):
     """Each is the fruit of hours of training."""
-    made: list[ModelName] = []
-    do_at_once(sessions, *[lambda session: made.append(register(session))] * 6)
-    assert sorted(model.version for model in made) == [1, 2, 3, 4, 5, 6]
+    assert do_in_turn(sessions, register, register) == []
+    with sessions.begin() as session:
+        assert [row.version for row in list_models(session, "ann", "faces")] == [1, 2]
 
 
 def test_a_transaction_that_fails_registers_nothing(sessions: Sessions):
@@ -138,14 +116,13 @@ def test_an_unknown_model_leaves_the_one_in_use(sessions: Sessions):
     assert in_use(sessions) == ["net@1"]
 
 
-def test_promotions_at_once_leave_one_model_in_use(sessions: Sessions):
+def test_of_two_promotions_at_once_the_last_one_counts(sessions: Sessions):
     with sessions.begin() as session:
         models = [register(session) for _ in range(3)]
         promote_model(session, "ann", "faces", models[0])
-    for _ in range(5):
-        do_at_once(
-            sessions,
-            lambda session: promote_model(session, "ann", "faces", models[1]),
-            lambda session: promote_model(session, "ann", "faces", models[2]),
-        )
-        assert len(in_use(sessions)) == 1
+
+    def promote(model: ModelName) -> Action:
+        return lambda session: promote_model(session, "ann", "faces", model)
+
+    assert do_in_turn(sessions, promote(models[2]), promote(models[1])) == []
+    assert in_use(sessions) == ["net@2"]
