@@ -110,11 +110,15 @@ def take_turn(session: Session, collection: Collection, faces: int, numbers: int
 def set_calibration(
     session: Session, collection: Collection, target_fpir: float, calibration: dict[str, Any]
 ) -> None:
-    session.execute(
+    """Raises UnknownCollection if it was deleted meanwhile."""
+    kept = session.execute(
         update(FaceCollection)
         .where(FaceCollection.id == collection.id)
         .values(target_fpir=target_fpir, calibration=calibration)
+        .returning(FaceCollection.id)
     )
+    if kept.first() is None:
+        raise UnknownCollection(collection.name)
 
 
 def count_subjects(session: Session, collection_id: str) -> int:
