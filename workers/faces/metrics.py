@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from sklearn.metrics import roc_curve  # type: ignore[import-untyped]
+from sklearn.metrics import roc_curve
 
 INK, GRID, CURVE = "#222222", "#dddddd", "#1f5fbf"
 MARGIN = (70, 40, 20, 50)  # pixels left, above, right, below the axes
