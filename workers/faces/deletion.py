@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, delete, exists, insert, select, update
 from sqlalchemy.orm import Session
@@ -151,10 +152,12 @@ def scrub_database(sessions: Sessions) -> bool:
     """
     with sessions.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if connection.dialect.name == "sqlite":
+            # By the driver: SQLAlchemy would begin a transaction, in which no log can be emptied.
+            raw: Any = connection.connection.driver_connection
             # It holds up writers while it waits for readers: rather soon again than long.
-            connection.exec_driver_sql("PRAGMA busy_timeout=200")
-            busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
+            raw.execute("PRAGMA busy_timeout=200")
+            busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
             return bool(busy == 0)
         connection.exec_driver_sql("VACUUM faces")
     return True
