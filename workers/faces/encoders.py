@@ -13,6 +13,7 @@ from shared.blobs import Blobs
 from shared.db import Sessions
 from shared.models import ModelName, UnknownModel, find_model, find_promoted
 from shared.tables import TrainedModel
+from shared.weights import locate
 from workers.faces.encoder import DlibEncoder, Encoder
 from workers.faces.picture_contract import DEFAULT_MODEL
 from workers.faces.refusals import WrongModel
@@ -20,6 +21,7 @@ from workers.faces.siamese import SiameseEncoder
 from workers.faces.thresholds import MeasuredScale, Scale, ShippedScale
 
 WORKER = "faces"
+DLIB_WEIGHTS = "dlib-face-resnet.dat"
 KEPT = 8  # trained encoders in memory
 
 
@@ -35,7 +37,7 @@ class Encoders:
 
     @cached_property
     def default(self) -> Encoder:
-        return DlibEncoder(self.weights, self.device)
+        return DlibEncoder(locate(DLIB_WEIGHTS, self.weights), self.device)
 
     def choose(self, tenant: str, asked: str | None) -> str:
         """The full name of a model: as asked for, or the one in use. Raises WrongModel."""

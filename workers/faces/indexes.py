@@ -1,8 +1,12 @@
 """The open indexes of a worker process: each follows its collection before it is searched."""
 
+import hashlib
+import os
+import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import structlog
@@ -14,8 +18,9 @@ from shared.sealing import Keyring, Tampered
 from shared.settings import Settings
 from workers.faces.gallery import Collection, read_collection
 from workers.faces.index.backend import Candidates, VectorBackend, open_vector
+from workers.faces.index.erase import erase_collection
 from workers.faces.index.follow import CollectionGone, catch_up
-from workers.faces.index.local import LocalBackend
+from workers.faces.index.local import LocalBackend, run_build
 from workers.faces.refusals import UnknownCollection
 
 log = structlog.get_logger()
@@ -82,7 +87,11 @@ class Indexes:
         """What the index says of itself, and how many changes it had not seen when asked."""
         with self._lock:
             lag = collection.seq - self._find(collection).applied_seq
-            return self.follow(collection).describe(), lag
+            backend = self.follow(collection)
+            about = {**backend.describe(), "process": f"{socket.gethostname()}:{os.getpid()}"}
+            if isinstance(backend, LocalBackend):
+                about["ids"] = digest_numbers(backend.numbers())
+        return about, lag
 
     def close(self) -> None:
         with self._lock:
@@ -116,8 +125,18 @@ class Indexes:
             collection.dimensions,
             key,
             self.settings.faces,
-            purge_within=self.settings.purge_within,
+            partial(run_build, collection.id, self._list_variables()),
+            self.settings.purge_within,
         )
+
+    def _list_variables(self) -> dict[str, str]:
+        """Settings of this process that a build has to share, whatever the environment says."""
+        return {
+            "ATELIER_HOME": str(self.settings.home.resolve()),
+            "ATELIER_FACES_DIR": str(self.settings.faces),
+            "ATELIER_MASTER_KEY": self.settings.master_key,
+            "DATABASE_URL": self.settings.database,
+        }
 
     def _fetch(self, collection: Collection, numbers: Sequence[int]) -> Mapping[int, np.ndarray]:
         """Face -> (D,) float16 out of SQL, for those that still exist."""
@@ -137,4 +156,9 @@ class Indexes:
     def _erase(self, collection_id: str) -> None:
         """The collection is deleted: nothing of it may stay on this machine."""
         self._close(collection_id)
-        LocalBackend.erase(collection_id, self.settings.faces, self.sessions)
+        erase_collection(collection_id, self.settings.faces, self.sessions)
+
+
+def digest_numbers(numbers: np.ndarray) -> str:
+    """(N,) rising -> the same for the same faces: shows that an index holds just those of SQL."""
+    return hashlib.sha256(numbers.astype("<i8").tobytes()).hexdigest()
