@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from services.client.client import Client
 from services.client.console import SOME_FAILED, leave, tell, write_table
-from services.client.demos import DEMOS, Demo, DemoFailed, Row, Scene
+from services.client.demos import DEMOS
+from services.client.demos.scene import Demo, DemoFailed, Row, Scene
 from services.client.problems import ClientError
 from services.client.weights_commands import pull_files
 from services.local.control import Stack, find_stack

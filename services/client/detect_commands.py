@@ -7,11 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from services.client.batch import Batch, Outcome, Plan, Save
-from services.client.client import Client
-from services.client.console import SOME_FAILED, USAGE, connect, format_json, leave, tell
-from services.client.job import Job
-from services.client.photos import NothingFound, find_photos, name_results
+from services.client.batch import Batch, Outcome, Plan
+from services.client.console import SOME_FAILED, USAGE, connect, leave
+from services.client.photo_jobs import export_json, find_or_leave, run_batch, save_drawn
 from services.client.report import Report
 
 SHOWN = 8  # objects named in a row
@@ -61,7 +59,7 @@ def detect(
     """
     if save is not None and not wait:
         raise leave("--save needs the results: leave out --no-wait.", USAGE)
-    found = _find(photos)
+    found = find_or_leave(photos)
     options = {
         "score_threshold": score,
         "iou_threshold": iou,
@@ -71,55 +69,18 @@ def detect(
     }
     make_request = partial(_make_request, {k: v for k, v in options.items() if v is not None})
     with connect() as client:
-        keep = _prepare_saving(client, found, save)
+        keep = save_drawn(client, found, save) if save else None
         plan = Plan(TASK, make_request, priority, keep, wait)
-        export = _export_json if as_json else None if wait else _export_id
+        export = export_json if as_json else None if wait else _export_id
         report = Report(len(found), "detect", _describe, export)
-        _run(Batch(client, plan, min(parallel, len(found))), found, report)
+        run_batch(Batch(client, plan, min(parallel, len(found))), found, report)
     report.finish()
     if report.failures:
         raise typer.Exit(SOME_FAILED)
 
 
-def _find(photos: list[str]) -> list[Path]:
-    try:
-        return find_photos(photos)
-    except NothingFound as error:
-        raise leave(str(error), USAGE) from error
-
-
 def _make_request(options: dict[str, Any], blob_id: str) -> dict[str, Any]:
     return {"picture": blob_id, **options}
-
-
-def _prepare_saving(client: Client, found: list[Path], folder: Path | None) -> Save | None:
-    if folder is None:
-        return None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise leave(f"{folder} cannot be made: {error.strerror}.", USAGE) from error
-    names = name_results(found, folder, ".jpg")
-
-    def save(photo: Path, job: Job) -> Path | None:
-        drawn = (job.result or {}).get("annotated")
-        return client.download(drawn, names[photo]) if drawn else None
-
-    return save
-
-
-def _run(batch: Batch, photos: list[Path], report: Report) -> None:
-    try:
-        with report, batch:
-            for outcome in batch.outcomes(photos):
-                report.add(outcome)
-    finally:
-        if batch.cancelled:
-            tell(f"Cancelled {len(batch.cancelled)} jobs.")
-        if batch.stopping:
-            tell(f"Asked {len(batch.stopping)} running jobs to stop.")
-        if batch.left:
-            tell(f"Could not cancel {' '.join(batch.left)}.")
 
 
 def _describe(outcome: Outcome) -> str:
@@ -129,21 +90,6 @@ def _describe(outcome: Outcome) -> str:
     shown = ", ".join(f"{box['label']} {box['score']:.2f}" for box in boxes[:SHOWN])
     more = f" and {len(boxes) - SHOWN} more" if len(boxes) > SHOWN else ""
     return shown + more or "nothing"
-
-
-def _export_json(outcome: Outcome) -> str:
-    job = outcome.job
-    return format_json(
-        {
-            "photo": str(outcome.photo),
-            "job": job.id if job else None,
-            "state": job.state if job else None,
-            "result": job.result if job else None,
-            "saved": str(outcome.saved) if outcome.saved else None,
-            "error": outcome.reason or None,
-            "seconds": round(outcome.seconds, 3),
-        }
-    )
 
 
 def _export_id(outcome: Outcome) -> str | None:

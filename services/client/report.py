@@ -29,8 +29,8 @@ Export = Callable[[Outcome], str | None]
 class Report:
     """Rows are written as results come, so a batch of any size needs no more memory.
 
-    `describe` says in a few words what was found. With `export`, standard output is for a
-    program: it gets the lines `export` makes and nothing else.
+    `describe` says in a few words what was found; each line of it is a row. With `export`,
+    standard output is for a program: it gets the lines `export` makes and nothing else.
     """
 
     def __init__(
@@ -80,7 +80,8 @@ class Report:
             if line is not None:
                 typer.echo(line)
         elif not outcome.reason:
-            self._write_row(outcome)
+            for found in self.describe(outcome).splitlines():
+                self._write_row(outcome, found)
         failed = f"{len(self.failures)} failed" if self.failures else ""
         self._bar.update(self._task, advance=1, failed=failed)
 
@@ -90,8 +91,8 @@ class Report:
         if self.failures:
             tell(f"{len(self.failures)} of {self._count} failed.")
 
-    def _write_row(self, outcome: Outcome) -> None:
-        found, took = self.describe(outcome), f"{outcome.seconds:.2f} s"
+    def _write_row(self, outcome: Outcome, found: str) -> None:
+        took = f"{outcome.seconds:.2f} s"
         if not self._to_terminal:
             typer.echo(f"{outcome.photo}\t{found}\t{took}")
             return

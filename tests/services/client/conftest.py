@@ -8,6 +8,7 @@ import pytest
 from services.client import Client
 from shared.settings import read_settings
 from tests.services.client.fake_api import KEY, FakeApi, serve_api
+from tests.services.client.fake_faces import FakeFaces
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +35,9 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
 def client(api: FakeApi) -> Iterator[Client]:
     with Client(api.address, KEY, timeout=5) as client:
         yield client
+
+
+@pytest.fixture
+def faces(api: FakeApi) -> FakeFaces:
+    """The fake server answers the tasks of faces as well."""
+    return FakeFaces(api)

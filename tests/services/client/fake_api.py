@@ -17,6 +17,11 @@ KEY = "atl_test"
 DRAWN = b"a picture with boxes"
 
 Fault = Callable[[], Response | None]
+Answer = Callable[[dict[str, Any]], dict[str, Any]]  # a job's request -> its result
+
+
+class JobFailed(Exception):
+    """Raised by an answer: code and detail of the job's error."""
 
 
 @dataclass
@@ -33,6 +38,7 @@ class FakeApi:
     cut_after: list[int] = field(default_factory=list)  # events before each stream is cut
     hold: bool = False  # jobs stay running
     labels: dict[bytes, str] = field(default_factory=dict)  # what is in a picture; else a dog
+    answers: dict[str, Answer] = field(default_factory=dict)  # by task, for those of other workers
     most_open: int = 0  # jobs that were unfinished at one moment
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -87,6 +93,9 @@ class FakeApi:
     def _end(self, job: dict[str, Any]) -> None:
         job["finished_at"] = "2030-01-02T03:04:07.500000Z"
         asked = job["request"]
+        if job["task"] in self.answers:
+            self._answer(job)
+            return
         if self.blobs.get(asked.get("picture", "")) == b"broken":
             job["state"] = "failed"
             job["error"] = {"code": "invalid_input", "detail": "The picture is damaged."}
@@ -96,6 +105,13 @@ class FakeApi:
         label = self.labels.get(self.blobs.get(asked.get("picture", ""), b""), "dog")
         box = {"label": label, "class_id": 16, "score": 0.91, "xyxy": [1.0, 2.0, 3.0, 4.0]}
         job["result"] = {"width": 8, "height": 8, "boxes": [box], "annotated": drawn, "model": "m"}
+
+    def _answer(self, job: dict[str, Any]) -> None:
+        try:
+            job["result"], job["state"] = self.answers[job["task"]](job["request"]), "succeeded"
+        except JobFailed as error:
+            code, detail = error.args
+            job["state"], job["error"] = "failed", {"code": code, "detail": detail}
 
 
 def refuse(status: int, **headers: str) -> Fault:
@@ -177,8 +193,8 @@ def tasks() -> dict[str, Any]:
 @routes.post("/v1/blobs")
 def upload() -> tuple[dict[str, Any], int]:
     content = request.get_data()
-    media = {"id": known().add_blob(content), "size": len(content), "media_type": "image/jpeg"}
-    return media, 201
+    kind = "text/plain" if content.startswith(b"text") else "image/jpeg"
+    return {"id": known().add_blob(content), "size": len(content), "media_type": kind}, 201
 
 
 @routes.get("/v1/blobs/<blob_id>")
@@ -187,17 +203,13 @@ def download(blob_id: str) -> Any:
     return content or problem(404, "unknown-blob", "There is no such blob.")
 
 
-@routes.post("/v1/detect/objects")
-def submit() -> Any:
-    if request.mimetype == "multipart/form-data":
-        body: dict[str, Any] = dict(request.form)
-        body |= {name: known().add_blob(part.read()) for name, part in request.files.items()}
-    else:
-        body = request.get_json()
+@routes.post("/v1/<worker>/<method>")
+def submit(worker: str, method: str) -> Any:
+    body = read_form() if request.mimetype == "multipart/form-data" else request.get_json()
     key = request.headers["Idempotency-Key"]
     with known().lock:
         if key not in known().asked:
-            known().asked[key] = (known().add_job("detect.objects", body)["id"], None)
+            known().asked[key] = (known().add_job(f"{worker}.{method}", body)["id"], None)
     fault = known().take_fault()
     if fault is not None and (answer := fault()) is not None:
         return answer
@@ -206,6 +218,14 @@ def submit() -> Any:
         known().look(job)
         return known().look(job), 200
     return {k: v for k, v in job.items() if k not in ("request", "looks")}, 202
+
+
+def read_form() -> dict[str, Any]:
+    body: dict[str, Any] = dict(request.form)
+    for name in request.files:
+        ids = [known().add_blob(part.read()) for part in request.files.getlist(name)]
+        body[name] = ids if name == "pictures" else ids[0]
+    return body
 
 
 @routes.get("/v1/jobs")
@@ -235,6 +255,8 @@ def cancel(job_id: str) -> dict[str, Any]:
 def stream(job_id: str) -> Response:
     assert job_id in known().jobs
     last = request.headers.get("Last-Event-ID")
+    if known().jobs[job_id]["task"] in known().answers:
+        return Response(watch(job_id), mimetype="text/event-stream")
     ids = [event[0] for event in known().events]
     rest = known().events[ids.index(last) + 1 if last else 0 :]
     cut = known().cut_after.pop(0) if known().cut_after else None
@@ -250,3 +272,20 @@ def stream(job_id: str) -> Response:
             link.shutdown(socket.SHUT_RDWR)
 
     return Response(write(), mimetype="text/event-stream")
+
+
+def watch(job_id: str) -> Iterator[str]:
+    """The events a test set, and the end of the job once it has ended."""
+    api = known()
+
+    def write() -> Iterator[str]:
+        for event_id, name, data in api.events:
+            yield f"id: {event_id}\nevent: {name}\ndata: {json.dumps(data)}\n\n"
+        ends = time.monotonic() + 20
+        while (job := api.look(api.jobs[job_id]))["finished_at"] is None:
+            if time.monotonic() > ends:
+                return
+            time.sleep(0.01)
+        yield f"id: end\nevent: {job['state']}\ndata: {{}}\n\n"
+
+    return write()

@@ -1,5 +1,6 @@
 """What `atelier demo` runs, and how it fails."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,19 +10,28 @@ from services.catalog import find_workers
 from services.client import Client
 from services.client.cli import app
 from services.client.demo import run_demos
-from services.client.demos import DEMOS, PHOTOS, PLAIN_TO_SEE, DemoFailed, Scene
+from services.client.demos import DEMOS
+from services.client.demos import faces as faces_demo
+from services.client.demos.detect import PHOTOS, PLAIN_TO_SEE
+from services.client.demos.scene import DemoFailed, Scene
 from shared.weights import load_catalog
 from tests.services.client.fake_api import DRAWN, FakeApi
+from tests.services.client.fake_faces import FakeFaces
+
+
+def show(name: str) -> bytes:
+    """A photo for the fake server, which takes the first word for the person in it."""
+    return f"{re.findall('[a-z]+', name)[0]} in {name}".encode()
 
 
 @pytest.fixture
-def scene(client: Client, api: FakeApi, tmp_path: Path) -> Scene:
+def scene(client: Client, faces: FakeFaces, tmp_path: Path) -> Scene:
     files, folder = tmp_path / "files", tmp_path / "demo"
     files.mkdir()
     folder.mkdir()
-    for name in PHOTOS:
-        (files / name).write_bytes(name.encode())
-    api.labels = {name.encode(): label for name, label in PLAIN_TO_SEE.items()}
+    for name in {*PHOTOS, *faces_demo.PHOTOS}:
+        (files / name).write_bytes(show(name))
+    faces.api.labels = {show(name): label for name, label in PLAIN_TO_SEE.items()}
     return Scene(client, files, folder)
 
 
@@ -36,11 +46,11 @@ def test_the_pictures_and_a_row_for_each_job_come_out(scene: Scene) -> None:
     assert len(rows) == sum(demo.jobs for demo in DEMOS)
     assert {row.what for worker, row in rows if worker == "detect"} == set(PHOTOS)
     assert {file.read_bytes() for file in scene.folder.iterdir()} == {DRAWN}
-    assert len(list(scene.folder.iterdir())) == len(PHOTOS)
+    assert len(list(scene.folder.iterdir())) == len(PHOTOS) + 1
 
 
 def test_an_object_that_is_plain_to_see_must_be_found(scene: Scene, api: FakeApi) -> None:
-    del api.labels[b"coffee.png"]
+    del api.labels[show("coffee.png")]
     with pytest.raises(DemoFailed, match=r"the cup in coffee\.png"):
         run_demos(DEMOS, scene)
 
@@ -49,6 +59,38 @@ def test_a_failed_job_fails_the_demo_with_its_reason(scene: Scene) -> None:
     (scene.files / "rocket.jpg").write_bytes(b"broken")
     with pytest.raises(DemoFailed, match=r"rocket\.jpg: invalid_input: The picture is damaged"):
         run_demos(DEMOS, scene)
+
+
+def test_known_people_are_told_from_a_stranger_and_nothing_is_kept(
+    scene: Scene, faces: FakeFaces
+) -> None:
+    rows = {row.what: row.result for _, row in run_demos((faces_demo.DEMO,), scene)}
+    assert rows["obama3.jpg"] == "obama: very likely"
+    assert rows["astronaut.png"] == "unknown"
+    assert rows["obama.jpg, obama2.jpg"] == "the same person: very likely"
+    assert not faces.collections
+    assert all(request["consent"]["expires_at"] for request in faces.requests("enroll"))
+
+
+@pytest.mark.parametrize(
+    ("photo", "content", "reason"),
+    [
+        ("astronaut.png", b"obama in space", "astronaut.png was taken for obama, not for unknown"),
+        ("obama3.jpg", b"somebody", "obama3.jpg was taken for unknown, not for obama"),
+        ("obama3.jpg", b"nobody", "faces.identify: no_face"),
+        ("obama2.jpg", b"somebody", "not found to show the same person"),
+        ("biden.jpg", b"nobody", "A portrait was refused: No face was found"),
+    ],
+)
+def test_a_wrong_name_fails_the_demo_and_nothing_is_kept(
+    scene: Scene, faces: FakeFaces, photo: str, content: bytes, reason: str
+) -> None:
+    (scene.files / photo).write_bytes(content)
+    with pytest.raises(DemoFailed, match=reason):
+        run_demos((faces_demo.DEMO,), scene)
+    (job,) = [job for job in faces.api.jobs.values() if job["task"] == "faces.delete"]
+    scene.client.wait(job["id"])
+    assert not faces.collections
 
 
 def test_no_network_and_no_files_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

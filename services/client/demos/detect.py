@@ -1,48 +1,11 @@
-"""What `atelier demo` runs: one function for each worker, listed in DEMOS."""
+"""The demo of detect: boxes around what real photographs show."""
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Generator
 from typing import Any
 
 from services.client.batch import Batch, Plan
-from services.client.client import Client
+from services.client.demos.scene import Demo, DemoFailed, Row, Scene
 from services.client.photos import name_results
-
-
-class DemoFailed(Exception):
-    """A worker did not do what the demo shows; the text says what was missing."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What a demo works with."""
-
-    client: Client
-    files: Path  # holds the pinned files a demo names
-    folder: Path  # takes its pictures
-
-
-@dataclass(frozen=True)
-class Row:
-    """One finished job in the table of results."""
-
-    what: str
-    result: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Demo:
-    """The jobs that show one worker."""
-
-    worker: str
-    files: tuple[str, ...]  # pinned files that the jobs and the worker need
-    jobs: int
-    run: Callable[
-        [Scene], Generator[Row, None, None]
-    ]  # one row as each job ends; raises DemoFailed
-
 
 PHOTOS = (
     "astronaut.png",
@@ -90,6 +53,4 @@ def _read(result: dict[str, Any] | None) -> dict[str, Any]:
     return result or {}
 
 
-DEMOS = (
-    Demo("detect", ("yolov3-tiny.weights", "coco.names", *PHOTOS), len(PHOTOS), detect_objects),
-)
+DEMO = Demo("detect", ("yolov3-tiny.weights", "coco.names", *PHOTOS), len(PHOTOS), detect_objects)
