@@ -22,6 +22,7 @@ LOCAL_SUFFIXES = (*SUFFIXES, ".pgm")  # the format of most old face collections
 MAX_FILES = 20_000
 MAX_BYTES = 2 * 2**30  # of all files of a zip, unpacked
 MAX_PIXELS = 4_000_000_000  # of all pictures together: minutes of decoding
+# What zipfile raises on files that are damaged, encrypted or packed in ways it does not know.
 UNREADABLE = (zipfile.BadZipFile, RuntimeError, OSError, EOFError, zlib.error, lzma.LZMAError)
 
 Cut = Callable[[Image.Image, int], np.ndarray]  # picture, side -> (side, side, 3) uint8 RGB
@@ -85,11 +86,12 @@ def read_zip(content: bytes, side: int, cut: Cut = fit_square) -> FaceFolders:
     or MAX_PIXELS.
     """
     try:
-        with zipfile.ZipFile(BytesIO(content)) as archive:
-            members = _choose(_list_members(archive), SUFFIXES)
-            return _gather(members, side, cut, decode, MAX_PIXELS)
+        archive = zipfile.ZipFile(BytesIO(content))
     except UNREADABLE as error:
-        raise InvalidInput(f"The zip cannot be read: {error}") from error
+        raise InvalidInput(f"The zip cannot be read: {error}.") from error
+    with archive:
+        members = _choose(_list_members(archive), SUFFIXES)
+        return _gather(members, side, cut, decode, MAX_PIXELS)
 
 
 def decode_local(content: bytes) -> Image.Image:
@@ -111,7 +113,14 @@ def _list_members(archive: zipfile.ZipFile) -> list[File]:
             f"files and {MAX_BYTES} bytes can be used."
         )
     members.sort(key=lambda member: member.filename)
-    return [(_check_path(member.filename), partial(archive.read, member)) for member in members]
+    return [(_check_path(member.filename), partial(_unpack, archive, member)) for member in members]
+
+
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    try:
+        return archive.read(member)
+    except UNREADABLE as error:
+        raise InvalidInput(f"It cannot be unpacked: {error}.") from error
 
 
 def _check_path(name: str) -> PurePosixPath:

@@ -35,13 +35,13 @@ class TrainOptions:
     margin: float = 0.2  # alpha; squared distance for triplets, distance for contrastive
     people: int = 12  # P of a batch
     pictures: int = 4  # K of each
-    steps: int = 200
+    steps: int = 400
     warm_up: int = 50  # steps in which the rate rises and triplets are random
     learning_rate: float = 1e-3  # the highest
     weight_decay: float = 1e-2
     validation: float = 0.2  # share of the people who are only looked at to stop in time
     check_every: int = 25  # steps between checkpoints, and looks at the validation people
-    patience: int = 4  # such looks without a better one, then it stops
+    patience: int = 8  # such looks without a better one, then it stops
     report_every: int = 10  # steps
     seed: int = 0
 
@@ -244,3 +244,9 @@ def schedule(step: int, options: TrainOptions) -> float:
 
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:
     return {name: weights.detach().cpu().clone() for name, weights in network.state_dict().items()}
+
+
+if __name__ == "__main__":
+    from workers.faces.train_command import main
+
+    main()
