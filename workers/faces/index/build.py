@@ -1,12 +1,14 @@
 """Writes the next generation of a collection's index, in a process of its own.
 
 `python -m workers.faces.index.build COLLECTION_ID` brings the files on this machine up to what is
-in SQL, and takes every trace of deleted faces out of them. It can be killed at any moment: the old
-generation stays whole until the new one is, and what is left over goes with the next build.
+in SQL, and takes every trace of deleted faces out of them; of a collection that is gone nothing is
+left. It can be killed at any moment: the old generation stays whole until the new one is, and what
+is left over goes with the next build.
 """
 
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,13 +18,13 @@ from pathlib import Path
 import faiss
 import numpy as np
 import structlog
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, delete, func, select
 
 from shared.db import Sessions, db_now, insert_into, open_db
 from shared.face_tables import Face, FaceCollection, FaceDeletion, FaceReplica
 from shared.logs import configure_logs
 from shared.sealing import Keyring, Tampered
-from shared.settings import Settings, read_settings
+from shared.settings import read_settings
 from workers.faces.index.files import (
     LOCK,
     MANIFEST,
@@ -61,11 +63,6 @@ FACES = (
     .order_by(Face.number)
     .limit(PAGE)
 )
-
-
-def faces_folder(settings: Settings) -> Path:
-    """Where this machine keeps its indexes of collections."""
-    return settings.home.resolve() / "faces"
 
 
 def build(sessions: Sessions, place: Place, replica: str) -> None:
@@ -150,20 +147,33 @@ def record(sessions: Sessions, place: Place, replica: str, seq: int) -> None:
         )
 
 
+def forget(sessions: Sessions, folder: Path, collection_id: str, replica: str) -> None:
+    """A collection that is gone leaves no file here."""
+    with lock(folder):
+        shutil.rmtree(folder)
+    with sessions.begin() as session:
+        session.execute(
+            delete(FaceReplica).where(
+                FaceReplica.collection_id == collection_id, FaceReplica.replica == replica
+            )
+        )
+
+
 def main(collection_id: str) -> None:
     os.nice(10)  # searches go first
     settings = read_settings()
     configure_logs(settings.log_level)
     faiss.omp_set_num_threads(1)
     sessions = open_db(settings.database, pool_size=1)
+    faces = settings.faces
+    folder, replica = faces / collection_id, read_replica(faces)
     with sessions.read() as session:
         collection = session.get(FaceCollection, collection_id)
     if collection is None:
-        raise CollectionGone(f"Collection {collection_id} is not in the database.")
-    key = Keyring(settings, sessions).key(collection.tenant)
-    folder = faces_folder(settings)
-    place = Place(folder / collection_id, collection_id, collection.dimensions, key)
-    build(sessions, place, read_replica(folder))
+        forget(sessions, folder, collection_id, replica)
+    else:
+        key = Keyring(settings, sessions).key(collection.tenant)
+        build(sessions, Place(folder, collection_id, collection.dimensions, key), replica)
 
 
 if __name__ == "__main__":

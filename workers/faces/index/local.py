@@ -1,9 +1,10 @@
 """The index of a face collection on this machine: segments on disk, the newest faces in memory."""
 
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import compress
 from pathlib import Path
@@ -24,7 +25,7 @@ from workers.faces.index.files import (
     is_locked,
     read_manifest,
 )
-from workers.faces.index.policy import Policy, choose_policy
+from workers.faces.index.policy import Policy, choose_fetch, choose_policy
 from workers.faces.index.segment import Segment
 from workers.faces.index.view import View
 
@@ -114,7 +115,8 @@ class LocalBackend:
         """
         check_queries(queries, self._place.dimensions)
         try:
-            return self._view.search(queries, count)
+            fetch = choose_fetch(count, self._policy.candidates)
+            return self._view.search(queries, count, fetch)
         except Tampered as error:
             self._refuse_files(error)
             self._start_empty()
@@ -128,6 +130,12 @@ class LocalBackend:
             self._end_build()
         if self._builder is None and self._needs_build() and time.monotonic() >= self._retry_at:
             self._begin_build()
+
+    def numbers(self) -> np.ndarray:
+        """(N,) int64: every live face, rising."""
+        view = self._view
+        parts = [segment.numbers[segment.live] for segment in view.segments]
+        return np.concatenate([*parts, view.tail.numbers])
 
     def describe(self) -> dict[str, int | float | str]:
         view, manifest = self._view, self._manifest
@@ -229,6 +237,12 @@ class LocalBackend:
         self._builder = None
 
 
-def run_build(collection_id: str) -> "subprocess.Popen[bytes]":
-    """Begin to write the next generation, in a process with this one's environment."""
-    return subprocess.Popen([sys.executable, "-P", "-m", BUILD, collection_id])
+def run_build(
+    collection_id: str, variables: Mapping[str, str] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Begin to write the next generation, in a process with this one's environment.
+
+    `variables` are added to it: settings that came from elsewhere.
+    """
+    environment = {**os.environ, **(variables or {})}
+    return subprocess.Popen([sys.executable, "-P", "-m", BUILD, collection_id], env=environment)

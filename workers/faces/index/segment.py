@@ -21,7 +21,7 @@ from typing import NamedTuple, cast
 import faiss
 import numpy as np
 
-from shared.sealing import Tampered
+from shared.sealing import NONCE, Tampered
 from workers.faces.index.backend import open_vector, sealed_size
 from workers.faces.index.files import Place, write_new
 
@@ -92,9 +92,11 @@ class Segment:
         positions = self.find(numbers)
         if not self.live[positions].any():
             return self
-        size = sealed_size(self.place.dimensions)
         for position in positions.tolist():
-            self.rows[position * size : (position + 1) * size] = bytes(size)
+            start, end = self._span(position)
+            # the nonce first: who reads half of it meanwhile can see that it was no damage
+            self.rows[start : start + NONCE] = bytes(NONCE)
+            self.rows[start:end] = bytes(end - start)
         live = self.live.copy()
         live[positions] = False
         return replace(self, live=live)
@@ -103,7 +105,7 @@ class Segment:
         """Those that no process has erased."""
         for position in np.flatnonzero(self.live).tolist():
             sealed = self._read(position)
-            if any(sealed):
+            if not self._is_erased(position):
                 number, subject = self.numbers[position], self.subjects[position]
                 yield SealedFace(int(number), int(subject), sealed)
 
@@ -113,13 +115,13 @@ class Segment:
         for position, number in zip(
             positions.tolist(), self.numbers[positions].tolist(), strict=True
         ):
-            sealed = self._read(position)
             try:
-                found.append(open_vector(place.key, place.collection_id, number, sealed))
+                vector = open_vector(place.key, place.collection_id, number, self._read(position))
             except Tampered:
-                if any(sealed):
+                if not self._is_erased(position):
                     raise
-                found.append(np.zeros(place.dimensions, "<f2"))
+                vector = np.zeros(place.dimensions, "<f2")
+            found.append(vector)
         return np.array(found, "<f2").reshape(-1, place.dimensions)
 
     def nearest(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +131,7 @@ class Segment:
         did not find this many.
         """
         total, count = len(self.numbers), min(count, len(self))
-        asked = count
+        asked = max(1, count)
         while True:
             distances, positions = self.codes.search(queries, min(asked, total))
             distances[(positions < 0) | ~self.live[positions]] = np.inf
@@ -142,9 +144,16 @@ class Segment:
             np.take_along_axis(positions, order, axis=1),
         )
 
-    def _read(self, position: int) -> bytes:
+    def _span(self, position: int) -> tuple[int, int]:
         size = sealed_size(self.place.dimensions)
-        return self.rows[position * size : (position + 1) * size]
+        return position * size, (position + 1) * size
+
+    def _read(self, position: int) -> bytes:
+        start, end = self._span(position)
+        return self.rows[start:end]
+
+    def _is_erased(self, position: int) -> bool:
+        return not any(self._read(position)[:NONCE])
 
 
 def write_segment(place: Place, name: str, faces: Iterable[SealedFace]) -> int:

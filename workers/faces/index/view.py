@@ -6,7 +6,6 @@ import numpy as np
 
 from workers.faces.index.backend import Candidates
 from workers.faces.index.exact import Tail
-from workers.faces.index.policy import choose_fetch
 from workers.faces.index.segment import Segment
 
 
@@ -30,14 +29,15 @@ class View:
         segments = tuple(segment.erase(numbers) for segment in self.segments)
         return View(segments, self.tail.keep(~np.isin(self.tail.numbers, numbers)))
 
-    def search(self, queries: np.ndarray, count: int) -> Candidates:
+    def search(self, queries: np.ndarray, count: int, fetch: int) -> Candidates:
         """The `count` nearest faces, best first; raises Tampered.
 
-        Exact in the tail. Of the segments, the codes choose the candidates that are compared.
+        All of the tail are compared, and of the segments the `fetch` that are nearest by their
+        codes.
         """
         parts = [self._search_tail(queries, count)]
         if self.segments:
-            parts.append(self._search_segments(queries, count))
+            parts.append(self._search_segments(queries, fetch))
         numbers, subjects, vectors = (
             np.concatenate(arrays, axis=1)
             for arrays in zip(*((p.numbers, p.subjects, p.vectors) for p in parts), strict=True)
@@ -59,8 +59,8 @@ class View:
             self.tail.vectors[near].astype(np.float16),
         )
 
-    def _search_segments(self, queries: np.ndarray, count: int) -> Candidates:
-        segment, position = self._choose(queries, choose_fetch(count))
+    def _search_segments(self, queries: np.ndarray, fetch: int) -> Candidates:
+        segment, position = self._choose(queries, fetch)
         found = Candidates(
             np.full(segment.shape, -1, np.int64),
             np.zeros(segment.shape, np.int64),

@@ -16,7 +16,7 @@ from workers.faces.index.follow import catch_up
 from workers.faces.index.local import LocalBackend
 from workers.faces.index.policy import Policy
 
-TINY = Policy(flat=30, seal=10)  # faces
+TINY = Policy(flat=30, seal=10, candidates=10_000)  # that many: the codes cannot miss any
 REPLICA = "f" * 32
 
 CONSENT = {
