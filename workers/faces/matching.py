@@ -36,8 +36,8 @@ def find_subjects(
 ) -> list[list[Match]]:
     """For each query the `limit` nearest subjects that score at least `lowest`, best first.
 
-    A subject may have many faces: the index is asked for more of them until there are enough
-    subjects, or the furthest face is beneath `lowest`, or there are no more faces.
+    Of equal subjects the first enrolled comes first. A subject may have many faces: the index is
+    asked for more of them until no other face could change the answer.
     """
     found: list[list[Match]] = [[] for _ in queries]
     waiting = np.arange(len(queries))
@@ -47,11 +47,12 @@ def find_subjects(
         scores = rescore(queries[waiting], candidates)
         unfinished = []
         for row, query in enumerate(waiting):
-            matches = group(candidates, scores, row)
-            found[query] = [match for match in matches if match.score >= lowest][:limit]
-            seen = scores[row] > -np.inf
-            exhausted = count >= live or (seen.any() and scores[row][seen].min() < lowest)
-            if len(found[query]) < limit and not exhausted and seen.any():
+            near = [match for match in group(candidates, scores, row) if match.score >= lowest]
+            found[query] = near[:limit]
+            # Until here another face could be among the matches, or be as near as the last one.
+            end = found[query][-1].score if len(near) >= limit else lowest
+            furthest = scores[row].min(initial=np.inf, where=scores[row] > -np.inf)
+            if count < live and end <= furthest < np.inf:
                 unfinished.append(query)
         waiting = np.array(unfinished, np.int64)
         count *= 4
