@@ -1,4 +1,4 @@
-"""Training batches: some people, some pictures of each, never the same picture twice."""
+"""Training batches: pictures of some people, each picture changed a little every time."""
 
 import torch
 from torch import Tensor
@@ -24,8 +24,8 @@ def draw_batch(labels: Tensor, people: int, pictures: int, generator: torch.Gene
 def make_augmentation(side: int) -> v2.Transform:
     """Flips, shifts, scales, lights and tilts one face, (channels, side, side) in [0, 1].
 
-    The border is repeated outwards first: black corners, which no face in use has, made the
-    error of unseen people twice as large.
+    The border is repeated outwards first: with black corners, which no face in use has, strangers
+    are told apart much worse.
     """
     return v2.Compose(
         [
@@ -51,6 +51,6 @@ def augment(faces: Tensor, seeds: Tensor, change: v2.Transform) -> Tensor:
     changed = []
     with torch.random.fork_rng(devices=[]):
         for face, seed in zip(faces, seeds.tolist(), strict=True):
-            torch.default_generator.manual_seed(seed)  # torch.manual_seed is 5 ms slower
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed visits the GPUs too
             changed.append(change(face))
     return torch.stack(changed)

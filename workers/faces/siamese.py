@@ -98,7 +98,7 @@ def to_faces(chips: np.ndarray, channels: int) -> Tensor:
 
 
 def to_unit(faces: Tensor) -> Tensor:
-    """uint8 -> float in [0, 1], channels last in memory: a third faster on a CPU."""
+    """uint8 -> float in [0, 1], channels last in memory: a quarter less time on a CPU."""
     return faces.float().div_(255).contiguous(memory_format=torch.channels_last)
 
 
