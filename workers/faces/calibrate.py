@@ -37,24 +37,26 @@ def calibrate(
     stranger, and its best score a false match. The subject's own other faces tell what the
     threshold misses. Raises InvalidInput for fewer than 10 subjects.
     """
-    numbers, owners = _choose(sessions, collection, probes)
-    if len(np.unique(owners)) < LEAST_SUBJECTS:
+    table = _choose(sessions, collection, probes)
+    if len(np.unique(table[:, 1])) < LEAST_SUBJECTS:
         raise InvalidInput(
             f"At least {LEAST_SUBJECTS} people have to be enrolled to measure a threshold."
         )
     strangers: list[float] = []
     own: list[float] = []
-    for start, vectors in _read(sessions, key, collection, numbers):
-        stop = start + len(vectors)
-        for rival, best in _search(search, collection, vectors, numbers, owners, start):
+    for start in range(0, len(table), AT_ONCE):
+        rows = table[start : start + AT_ONCE]
+        vectors = _read(sessions, key, collection, rows[:, 0].tolist())
+        for rival, best in _search(search, collection, vectors, rows):
             strangers.append(rival)
             if best is not None:
                 own.append(best)
-        report(stop / len(numbers), f"searched for {stop} of {len(numbers)} faces")
+        done = start + len(rows)
+        report(done / len(table), f"searched for {done} of {len(table)} faces")
     impostors, genuine = np.array(strangers), np.array(own)
     threshold = threshold_at_far(impostors, target_fpir)
     return CalibrateResult(
-        threshold=round(float(threshold), 6),
+        threshold=float(threshold),
         target_fpir=target_fpir,
         measured_fpir=float((impostors >= threshold).mean()),
         probes=len(impostors),
@@ -64,10 +66,11 @@ def calibrate(
     )
 
 
-def _choose(
-    sessions: Sessions, collection: Collection, probes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Faces drawn at random, the same ones for the same collection, and their subjects."""
+def _choose(sessions: Sessions, collection: Collection, probes: int) -> np.ndarray:
+    """Faces drawn at random, the same ones for the same collection.
+
+    (P, 3) int64: face, its subject, how many faces that one has.
+    """
     with sessions.read() as session:
         rows = session.execute(
             select(Face.number, Face.subject_number)
@@ -75,52 +78,56 @@ def _choose(
             .order_by(Face.number)
         ).all()
     table = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 2)
+    _, places, sizes = np.unique(table[:, 1], return_inverse=True, return_counts=True)
+    table = np.column_stack([table, sizes[places]])
     if len(table) > probes:
         drawn = np.random.default_rng(collection.seq).choice(len(table), probes, replace=False)
         table = table[np.sort(drawn)]
-    return table[:, 0], table[:, 1]
+    return table
 
 
 def _read(
-    sessions: Sessions, key: TenantKey, collection: Collection, numbers: np.ndarray
-) -> Iterator[tuple[int, np.ndarray]]:
-    """(where it starts, (B, D) float16) for each batch; a face deleted meanwhile is zeros."""
-    for start in range(0, len(numbers), AT_ONCE):
-        wanted = numbers[start : start + AT_ONCE].tolist()
-        with sessions.read() as session:
-            sealed = dict(
-                session.execute(
-                    select(Face.number, Face.embedding).where(
-                        Face.collection_id == collection.id, Face.number.in_(wanted)
-                    )
-                )
-                .tuples()
-                .all()
+    sessions: Sessions, key: TenantKey, collection: Collection, numbers: list[int]
+) -> np.ndarray:
+    """(B, D) float16; a face deleted meanwhile is zeros."""
+    with sessions.read() as session:
+        rows = session.execute(
+            select(Face.number, Face.embedding).where(
+                Face.collection_id == collection.id, Face.number.in_(numbers)
             )
-        vectors = np.zeros((len(wanted), collection.dimensions), np.float16)
-        for row, number in enumerate(wanted):
-            if number in sealed:
-                vectors[row] = open_vector(key, collection.id, number, sealed[number])
-        yield start, vectors
+        ).all()
+    vectors = np.zeros((len(numbers), collection.dimensions), np.float16)
+    for number, sealed in rows:
+        vectors[numbers.index(number)] = open_vector(key, collection.id, number, sealed)
+    return vectors
 
 
 def _search(
-    search: Search,
-    collection: Collection,
-    vectors: np.ndarray,
-    numbers: np.ndarray,
-    owners: np.ndarray,
-    start: int,
+    search: Search, collection: Collection, vectors: np.ndarray, rows: np.ndarray
 ) -> Iterator[tuple[float, float | None]]:
-    """(best score of another subject, best of the own other faces or None) of each probe."""
-    found = search(collection, vectors.astype(np.float32), AT_ONCE)
-    scores = rescore(vectors, found)
-    for row in range(len(vectors)):
-        if not vectors[row].any():
-            continue
-        number, owner = numbers[start + row], owners[start + row]
-        live = scores[row] > -np.inf
-        others = live & (found.subjects[row] != owner)
-        mine = live & (found.subjects[row] == owner) & (found.numbers[row] != number)
-        if others.any():  # else all candidates are of the same person
-            yield scores[row][others].max(), scores[row][mine].max() if mine.any() else None
+    """(best score of another subject, best of the own other faces or None) of each probe.
+
+    Where all candidates are of the same person, more of them are asked for.
+    """
+    waiting = np.flatnonzero(vectors.any(axis=1))
+    count = AT_ONCE
+    while len(waiting):
+        found = search(collection, vectors[waiting].astype(np.float32), count)
+        scores = rescore(vectors[waiting], found)
+        unfinished = []
+        for place, row in enumerate(waiting):
+            number, owner, faces = rows[row]
+            others = found.subjects[place] != owner
+            rival = _best(scores[place][others])
+            if rival > -np.inf:
+                own = _best(scores[place][~others & (found.numbers[place] != number)])
+                yield rival, max(own, -1.0) if faces > 1 else None
+            elif count < collection.faces:
+                unfinished.append(row)
+        waiting = np.array(unfinished, np.int64)
+        count *= 4
+
+
+def _best(scores: np.ndarray) -> float:
+    """-inf if there are none: they are further away than all candidates."""
+    return float(scores.max(initial=-np.inf))
