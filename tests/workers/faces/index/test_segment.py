@@ -46,7 +46,7 @@ def numbers_near(segment, queries, count):
     return segment.numbers[positions]
 
 
-def test_what_was_written_is_read(place, segment, vectors):
+def test_what_was_written_is_read(segment, vectors):
     assert segment.numbers.tolist() == list(range(10, 10 * COUNT + 1, 10))
     assert segment.subjects.tolist() == list(range(1, COUNT + 1))
     np.testing.assert_array_equal(segment.vectors(np.arange(COUNT)), vectors)
@@ -112,9 +112,10 @@ def test_who_held_the_segment_before_still_finds_the_face(segment, vectors):
     assert 20 in numbers_near(segment, vectors[1:2], 1)
 
 
+@pytest.mark.usefixtures("segment")
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("harm", ["flip", "cut", "grow", "swap"])
-def test_a_file_that_was_changed_is_refused(place, segment, vectors, suffix, harm):
+def test_a_file_that_was_changed_is_refused(place, vectors, suffix, harm):
     path = place.folder / f"one{suffix}"
     content = path.read_bytes()
     if harm == "swap":
@@ -144,18 +145,21 @@ def read_all(place):
     Segment.open(place, "one").vectors(np.arange(COUNT))
 
 
-def test_another_tenants_key_opens_nothing(place, segment):
+@pytest.mark.usefixtures("segment")
+def test_another_tenants_key_opens_nothing(place):
     foreign = Place(place.folder, place.collection_id, D, TenantKey(bytes([1] * 32)))
     with pytest.raises(Tampered):
         Segment.open(foreign, "one")
 
 
-def test_another_collections_files_are_refused(place, segment):
+@pytest.mark.usefixtures("segment")
+def test_another_collections_files_are_refused(place):
     with pytest.raises(Tampered):
         Segment.open(Place(place.folder, "b" * 32, D, KEY), "one")
 
 
-def test_rows_in_another_order_are_refused(place, segment):
+@pytest.mark.usefixtures("segment")
+def test_rows_in_another_order_are_refused(place):
     path, size = place.folder / "one.rows", sealed_size(D)
     content = path.read_bytes()
     path.write_bytes(content[size : 2 * size] + content[:size] + content[2 * size :])
