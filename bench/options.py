@@ -15,6 +15,7 @@ class Options:
     seconds: float  # of one cell, warm-up not included
     repeats: int
     only: tuple[str, ...]  # which servers; empty: all
+    data: Path | None  # a data set that does not come with the product
 
     @property
     def warm_up(self) -> float:
@@ -35,6 +36,7 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--seconds", type=float, help="length of one cell (15)")
     parser.add_argument("--repeats", type=int, help="how often each cell is measured (3)")
     parser.add_argument("--only", default="", help="servers to measure, comma-separated")
+    parser.add_argument("--data", type=Path, help="folder with the data set, where one is needed")
     given = parser.parse_args(arguments)
     return Options(
         name=given.name,
@@ -42,4 +44,5 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
         seconds=given.seconds or (QUICK_SECONDS if given.quick else 15.0),
         repeats=given.repeats or (QUICK_REPEATS if given.quick else 3),
         only=tuple(filter(None, given.only.split(","))),
+        data=given.data,
     )
