@@ -35,6 +35,7 @@ SubjectName = Annotated[
         description="Your own name or number for a person.",
     ),
 ]
+Description = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
 Seconds = Annotated[float, Field(gt=0, le=100 * YEAR)]
 Rate = Annotated[float, Field(ge=1e-4, le=0.5)]
 FaceId = Annotated[int, Field(ge=1, le=2**62)]
@@ -44,7 +45,7 @@ class CreateRequest(Message):
     """Make an empty collection."""
 
     collection: CollectionName
-    description: str = Field("", max_length=2000)
+    description: Description = ""
     model: Model | None = Field(None, description="The encoder; fixed for the collection's life.")
     backend: Literal["local", "milvus"] = Field("local", description="What searches it.")
     retention: Seconds | None = Field(
@@ -83,7 +84,7 @@ class CollectionsResult(Message):
 class Consent(Message):
     """What the person agreed to. Keep the text itself; here only its digest is stored."""
 
-    purpose: str = Field(min_length=1, max_length=200)
+    purpose: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
     text_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     given_at: float | None = Field(None, ge=0, le=4e9, description="Seconds since 1970; now.")
     expires_at: float | None = Field(
