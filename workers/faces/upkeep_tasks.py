@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from workers.faces.archive import read_archive
 from workers.faces.audit import append_line, find_break, read_lines
 from workers.faces.calibrate import calibrate as measure
 from workers.faces.deletion import find_receipt, list_holders
@@ -18,7 +19,7 @@ from workers.faces.gallery import (
 )
 from workers.faces.loaded import FacesWorker, actor, answer_each
 from workers.faces.refusals import UnknownReceipt
-from workers.faces.transfer import read_archive, store_archive, write_archive
+from workers.faces.transfer import store_archive, write_archive
 from workers.faces.upkeep_contract import (
     AuditLine,
     AuditRequest,
