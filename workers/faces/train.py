@@ -132,7 +132,7 @@ class Training:
         generator = torch.Generator().manual_seed(int(seed))
         rows = draw_batch(self.labels, options.people, options.pictures, generator)
         seeds = torch.randint(2**31, (len(rows),), generator=generator)
-        own = torch.arange(len(rows)).tensor_split(self.world)[self.rank]
+        own = take_share(len(rows), self.rank, self.world)
         faces = augment(to_unit(self.faces[rows[own]]), seeds[own], self.change)
         with torch.autocast(self.device.type, torch.bfloat16, self.device.type == "cuda"):
             points = self.joint(faces.to(self.device)).float()  # (B / processes, d)
@@ -240,6 +240,14 @@ def schedule(step: int, options: TrainOptions) -> float:
         return (step + 1) / options.warm_up
     done = (step - options.warm_up) / max(1, options.steps - options.warm_up)
     return (1 + math.cos(math.pi * done)) / 2
+
+
+def take_share(faces: int, rank: int, world: int) -> slice:
+    """The part of a batch that a process encodes; raises ValueError if parts would differ."""
+    if faces % world:
+        raise ValueError(f"{world} processes cannot share a batch of {faces} faces equally.")
+    size = faces // world
+    return slice(rank * size, (rank + 1) * size)
 
 
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:

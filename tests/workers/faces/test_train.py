@@ -23,6 +23,7 @@ from workers.faces.train import (
     TrainOptions,
     schedule,
     split_people,
+    take_share,
     train,
 )
 
@@ -218,6 +219,13 @@ def test_augmentation_paints_no_border():
     white = torch.ones(20, 1, 16, 16)
     changed = augment(white, torch.arange(20), make_augmentation(16))
     assert torch.all((changed.amax((1, 2, 3)) - changed.amin((1, 2, 3))) < 1e-5)
+
+
+def test_processes_share_a_batch_without_rest():
+    rows = list(range(12))
+    assert [row for rank in range(3) for row in rows[take_share(12, rank, 3)]] == rows
+    with pytest.raises(ValueError, match="5 processes cannot share a batch of 12"):
+        take_share(12, 0, 5)
 
 
 HALF = """
