@@ -15,21 +15,19 @@ from shared.db import Sessions, db_now, insert_into
 from shared.face_tables import FaceDeletion, FaceReplica
 from shared.sealing import TenantKey
 from workers.faces.index.backend import Candidates, Changes, check_queries, open_vector
+from workers.faces.index.milvus_server import (
+    REPLICA,
+    TIMEOUT,
+    compact,
+    connect,
+    filter_by,
+    is_lite,
+    open_room,
+)
 
-try:
-    from pymilvus import DataType, MilvusClient, MilvusException
-except ImportError as error:
-    raise ImportError(
-        "Collections on Milvus need one more package: pip install 'atelier[milvus]'"
-    ) from error
-
-REPLICA = "milvus"
 UPSERTED, DELETED = 1_000, 10_000  # faces in one call: 2 MB at 512-d, 0.5 MB of ids
 PAGE = 5_000  # faces looked through for ghosts at a time
 MOST = 16_384  # hits that Milvus gives for one query
-# A call runs inside a transaction, which PostgreSQL ends after 15 idle seconds.
-TIMEOUT = 10.0  # seconds
-LOAD_TIMEOUT = 600.0  # seconds, for a server that has to read its segments first
 
 Fetch = Callable[[Sequence[int]], Mapping[int, np.ndarray]]
 Hit = tuple[int, int, np.ndarray]  # number, subject, (D,) float16
@@ -63,15 +61,14 @@ class MilvusBackend:
         """Raises MilvusException if the server cannot be used."""
         self._collection, self._dimensions = collection_id, dimensions
         self._key, self._fetch, self._sessions = key, fetch, sessions
-        self._name = f"atelier_faces_{dimensions}"
-        self._filter = f'collection == "{collection_id}"'
+        self._filter = filter_by(collection_id)
         self._row = FaceReplica.collection_id == collection_id, FaceReplica.replica == REPLICA
-        self._erases = not uri.endswith(".db")
+        self._erases = not is_lite(uri)
         self._purge_within = purge_within
         self._dirty_since: float | None = None  # monotonic seconds
         self._erasing: Iterator[None] | None = None
-        self._client = MilvusClient(uri=uri, token=token, timeout=TIMEOUT)
-        open_collection(self._client, self._name, dimensions, index)
+        self._client = connect(uri, token)
+        self._name = open_room(self._client, dimensions, index)
         with sessions.begin() as session:
             self.applied_seq = self._lock(session)
             if self.applied_seq and not len(self):  # the server is a new one, or lost its data
@@ -237,11 +234,7 @@ class MilvusBackend:
             self._delete(sorted(set(page) - self._fetch(page).keys()))
             yield
         pages.close()
-        self._client.flush(self._name, timeout=TIMEOUT)
-        for is_l0 in (True, False):  # hand the deletions to the segments, then rewrite those
-            job = self._client.compact(self._name, is_l0=is_l0, timeout=TIMEOUT)
-            while self._client.get_compaction_state(job, timeout=TIMEOUT) != "Completed":
-                yield
+        yield from compact(self._client, self._name)
         self._mark_clean(seq)
 
     def _mark_clean(self, seq: int) -> None:
@@ -258,28 +251,3 @@ def arrange(found: Sequence[Sequence[Hit]], count: int, dimensions: int) -> Cand
             numbers[row, place], subjects[row, place] = number, subject
             vectors[row, place] = vector
     return Candidates(numbers, subjects, vectors)
-
-
-def open_collection(client: MilvusClient, name: str, dimensions: int, index: str) -> None:
-    """Make the collection of all faces with `dimensions` numbers, unless it is there; load it."""
-    if not client.has_collection(name, timeout=TIMEOUT):
-        try:
-            make_collection(client, name, dimensions, index)
-        except MilvusException:
-            if not client.has_collection(name, timeout=TIMEOUT):  # else another process was faster
-                raise
-    client.load_collection(name, timeout=LOAD_TIMEOUT)
-
-
-def make_collection(client: MilvusClient, name: str, dimensions: int, index: str) -> None:
-    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
-    schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=64)
-    schema.add_field("collection", DataType.VARCHAR, max_length=32, is_partition_key=True)
-    schema.add_field("number", DataType.INT64)
-    schema.add_field("subject", DataType.INT64)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimensions)
-    indexes = client.prepare_index_params()
-    indexes.add_index("vector", index_type=index, metric_type="IP")
-    client.create_collection(
-        name, schema=schema, index_params=indexes, consistency_level="Strong", timeout=TIMEOUT
-    )

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from milvus_lite import server_manager_instance
 from pymilvus import MilvusClient
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from shared.db import Sessions
 from shared.face_tables import FaceDeletion, FaceReplica
 from shared.sealing import TenantKey
 from tests.workers.faces.index.gallery import Gallery, make_faces, rank
 from workers.faces.index.milvus import MilvusBackend
+from workers.faces.index.milvus_server import erase_collection
 
 DIMENSIONS = 16
 NAME = f"atelier_faces_{DIMENSIONS}"
@@ -251,8 +252,29 @@ def test_milvus_lite_never_claims_to_have_erased(join, tmp_path, sessions, galle
     assert read_replica(sessions).clean_seq == 0
 
 
+def test_a_deleted_collection_leaves_the_server_and_others_stay(
+    join, server, sessions, gallery, client, rng
+):
+    index = join()
+    gallery.enrol(make_faces(rng, 5, DIMENSIONS))
+    follow(index, gallery)
+    client.upsert(NAME, [{**plant_ghost(gallery, 1), "id": "other:1", "collection": "d" * 32}])
+    for _ in erase_collection(server, "", gallery.collection_id, sessions):
+        assert read_replica(sessions)  # until it is done
+    left = client.query(NAME, filter="number > 0", output_fields=["id"])
+    assert [face["id"] for face in left] == ["other:1"]
+    with sessions.read() as session:
+        assert session.scalar(select(func.count()).select_from(FaceReplica)) == 0
+
+
+def test_milvus_lite_never_claims_to_have_forgotten_a_collection(join, tmp_path, sessions, gallery):
+    join()
+    list(erase_collection(str(tmp_path / "milvus.db"), "", gallery.collection_id, sessions))
+    assert read_replica(sessions).collection_id == gallery.collection_id
+
+
 def test_a_missing_package_is_an_error_that_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymilvus", None)
-    monkeypatch.delitem(sys.modules, "workers.faces.index.milvus")
+    monkeypatch.delitem(sys.modules, "workers.faces.index.milvus_server")
     with pytest.raises(ImportError, match=r"pip install 'atelier\[milvus\]'"):
-        import_module("workers.faces.index.milvus")
+        import_module("workers.faces.index.milvus_server")
