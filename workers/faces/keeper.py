@@ -6,12 +6,13 @@ import time
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.blobs import Blobs
 from shared.db import Sessions, db_now
 from shared.face_tables import Face
 from shared.sealing import Keyring
 from workers.faces.audit import Actor
-from workers.faces.deletion import delete_faces, find_expired, settle_receipts
-from workers.faces.gallery import read_collection
+from workers.faces.deletion import delete_faces, erase_pictures, find_expired, settle_receipts
+from workers.faces.gallery import Collection, read_collection
 from workers.faces.indexes import Indexes
 from workers.faces.refusals import UnknownCollection, UnknownFace
 
@@ -24,9 +25,12 @@ SWEEP_EVERY = 10.0  # seconds between looks for faces whose time is over
 class Keeper(threading.Thread):
     """Daemon: it ends with its process, and whatever it was doing is done again later."""
 
-    def __init__(self, sessions: Sessions, keyring: Keyring, indexes: Indexes) -> None:
+    def __init__(
+        self, sessions: Sessions, keyring: Keyring, indexes: Indexes, blobs: Blobs
+    ) -> None:
         super().__init__(name="faces-keeper", daemon=True)
-        self.sessions, self.keyring, self.indexes = sessions, keyring, indexes
+        self.sessions, self.keyring = sessions, keyring
+        self.indexes, self.blobs = indexes, blobs
         self.stopping = threading.Event()
         self._swept_at = float("-inf")
 
@@ -42,6 +46,7 @@ class Keeper(threading.Thread):
         if time.monotonic() - self._swept_at >= SWEEP_EVERY:
             self._swept_at = time.monotonic()
             delete_expired(self.sessions, self.keyring)
+        erase_pictures(self.sessions, self.blobs)
         try:
             settle_receipts(self.sessions)
         except SQLAlchemyError as error:  # another process is at it, or busy: next time
@@ -52,16 +57,19 @@ def delete_expired(sessions: Sessions, keyring: Keyring) -> int:
     """Delete the faces whose consent or retention has ended; how many."""
     with sessions.read() as session:
         collections = [read_collection(session, name) for name in find_expired(session)]
-    deleted = 0
-    for collection in filter(None, collections):
+    return sum(
+        _delete_of(sessions, keyring, collection) for collection in filter(None, collections)
+    )
+
+
+def _delete_of(sessions: Sessions, keyring: Keyring, collection: Collection) -> int:
+    actor, over = Actor(collection.tenant), Face.expires_at <= db_now()
+    try:
         key = keyring.key(collection.tenant)
-        try:
-            with sessions.begin() as session:
-                over = Face.expires_at <= db_now()
-                gone = delete_faces(
-                    session, key, Actor(collection.tenant), collection, over, "retention"
-                )
-        except (UnknownCollection, UnknownFace):
-            continue  # somebody else was quicker
-        deleted += gone.faces
-    return deleted
+        with sessions.begin() as session:
+            return delete_faces(session, key, actor, collection, over, "retention").faces
+    except (UnknownCollection, UnknownFace):
+        return 0  # somebody else was quicker
+    except Exception:  # the faces of other collections must not stay because of it
+        log.exception("expired faces not deleted", collection=collection.id)
+        return 0
