@@ -92,7 +92,7 @@ def write_report(report: Report, machine: dict[str, Any], folder: Path, quick: b
     path = folder / f"{report.name}{'-quick' if quick else ''}.json"
     content = {
         "name": report.name,
-        "command": " ".join(["python -m bench", *sys.argv[1:]]),
+        "command": _write_command(sys.argv[1:]),
         "machine": machine,
         "rows": report.rows,
         "notes": report.notes,
@@ -100,6 +100,14 @@ def write_report(report: Report, machine: dict[str, Any], folder: Path, quick: b
     }
     path.write_text(json.dumps(_round(content), indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def _write_command(arguments: list[str]) -> str:
+    """As others can repeat it: where the data lies is this machine's own."""
+    words = ["python -m bench", *arguments]
+    if "--data" in words:
+        words[words.index("--data") + 1] = "DIR"
+    return " ".join(words)
 
 
 def _round(value: Any) -> Any:

@@ -97,9 +97,18 @@ class Blobs:
         """Delete bytes that no row names; if the store does not answer, they stay."""
         if object_names:
             try:
-                self._delete(object_names)
+                self.erase(object_names)
             except (StoreError, OSError) as error:
                 log.warning("bytes not discarded", objects=object_names, error=str(error))
+
+    def erase(self, names: Sequence[str]) -> None:
+        """Delete these objects, those that are gone already too. Raises StoreError, OSError."""
+        try:
+            obstore.delete(self.store, names)
+        except FileNotFoundError:  # a local disk stops at the first that is gone
+            for name in names:
+                with suppress(FileNotFoundError):
+                    obstore.delete(self.store, name)
 
     def find(self, tenant: str, ids: Iterable[str]) -> dict[str, BlobInfo]:
         """The tenant's files among `ids`; another tenant's file is as unknown as no file."""
@@ -131,7 +140,7 @@ class Blobs:
             )
             names = session.scalars(oldest).all()
             if names:
-                self._delete(names)  # while the rows are locked: if it fails, they stay
+                self.erase(names)  # while the rows are locked: if it fails, they stay
                 session.execute(delete(StoredBlob).where(StoredBlob.object_name.in_(names)))
         return len(names)
 
@@ -151,14 +160,6 @@ class Blobs:
         obstore.put(self.store, name, content, max_concurrency=UPLOADS)
         self._sync(name)
         return Upload(tenant, info, name)
-
-    def _delete(self, names: Sequence[str]) -> None:
-        try:
-            obstore.delete(self.store, names)
-        except FileNotFoundError:  # a local disk stops at the first that is gone
-            for name in names:
-                with suppress(FileNotFoundError):
-                    obstore.delete(self.store, name)
 
     def _sync(self, name: str) -> None:
         """On a local disk, make the file survive a power cut."""

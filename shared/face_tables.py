@@ -109,7 +109,7 @@ class FacePurge(Base):
     seq: Mapped[int] = mapped_column(BigInteger)
     faces: Mapped[int] = mapped_column(BigInteger)
     whole: Mapped[bool]  # the collection itself is gone
-    blobs: Mapped[list[str]]  # pictures that have to go too
+    blobs: Mapped[list[str]]  # objects of pictures that have to go too
     requested_at: Mapped[float]
     purged_at: Mapped[float | None]
 

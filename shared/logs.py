@@ -11,6 +11,8 @@ def configure_logs(level: str) -> None:
     logging.basicConfig(
         level=number, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
     )
+    for noisy in ("alembic", "faiss"):  # they tell what they load
+        logging.getLogger(noisy).setLevel(max(number, logging.WARNING))
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

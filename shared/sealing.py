@@ -67,7 +67,9 @@ class Keyring:
         self._lock = threading.Lock()
 
     def key(self, tenant: str) -> TenantKey:
-        """Raises WrongMasterKey if the stored key was sealed with another master key."""
+        """Not inside a transaction: a tenant's first key is written in one of its own.
+
+        Raises WrongMasterKey if the stored key was sealed with another master key."""
         with self._lock:
             if tenant not in self._keys:
                 self._keys[tenant] = self._load(tenant)

@@ -120,7 +120,7 @@ class Person:
 def run_job(client: httpx2.Client, task: str, request: dict[str, Any]) -> dict[str, Any]:
     """Submit until it is accepted, and wait for the end."""
     path, key = "/v1/" + task.replace(".", "/"), uuid4().hex
-    headers = {"Idempotency-Key": key, "Prefer": "wait=30"}
+    headers = {"Idempotency-Key": key, "Prefer": "wait=15"}
     give_up_at = time.monotonic() + GIVE_UP
     job: dict[str, Any] = {}
     while not job.get("finished_at"):

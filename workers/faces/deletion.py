@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
+from shared.blobs import Blobs
 from shared.db import BUSY_TIMEOUT, Sessions, db_now
 from shared.face_tables import (
     Face,
@@ -72,7 +73,7 @@ def delete_faces(
         sorted({row.subject_number for row in gone}),
     )
     pictures = {row.blob_id for row in gone if row.blob_id}
-    blobs = _expire_pictures(session, actor.tenant, pictures)
+    blobs = _take_pictures(session, actor.tenant, pictures)
     receipt = _write_receipt(session, actor, collection, turn.seq, len(gone), blobs)
     detail = {"faces": len(gone), "seq": turn.seq, "receipt": receipt}
     append_line(session, key, actor, action, collection.name, detail)
@@ -90,7 +91,7 @@ def delete_collection(
     for table in (FaceConsent, FaceSubject, FaceDeletion):
         session.execute(delete(table).where(table.collection_id == collection.id))
     session.execute(delete(FaceCollection).where(FaceCollection.id == collection.id))
-    blobs = _expire_pictures(session, actor.tenant, filter(None, pictures))
+    blobs = _take_pictures(session, actor.tenant, filter(None, pictures))
     faces = int(getattr(gone, "rowcount", 0))
     receipt = _write_receipt(session, actor, collection, turn.seq, faces, blobs, whole=True)
     detail = {"faces": faces, "receipt": receipt}
@@ -116,14 +117,18 @@ def list_holders(session: Session, purge: FacePurge) -> list[str]:
     if not purge.whole:
         held &= FaceReplica.clean_seq < purge.seq
     replicas = session.scalars(select(FaceReplica.replica).where(held)).all()
-    pictures = session.scalars(
-        select(StoredBlob.id).where(
-            StoredBlob.tenant == purge.tenant,
-            StoredBlob.id.in_(purge.blobs),
-            StoredBlob.expires_at <= db_now(),
-        )
-    ).all()
-    return [f"snapshots {name}" for name in replicas] + [f"picture {name}" for name in pictures]
+    return [f"snapshots {name}" for name in replicas] + [f"picture {name}" for name in purge.blobs]
+
+
+def erase_pictures(sessions: Sessions, blobs: Blobs) -> None:
+    """Delete the bytes of pictures that went with their faces. Raises StoreError, OSError."""
+    with sessions.read() as session:
+        pending = session.scalars(select(FacePurge).where(FacePurge.purged_at.is_(None))).all()
+    for purge in pending:
+        if purge.blobs:
+            blobs.erase(purge.blobs)
+            with sessions.begin() as session:
+                session.execute(update(FacePurge).where(FacePurge.id == purge.id).values(blobs=[]))
 
 
 def settle_receipts(sessions: Sessions) -> int:
@@ -191,10 +196,13 @@ def _delete_orphans(
         )
 
 
-def _expire_pictures(session: Session, tenant: str, blobs: Iterable[str]) -> list[str]:
-    """Let the pictures go that no other face of the tenant was found in; the relay deletes them."""
+def _take_pictures(session: Session, tenant: str, blobs: Iterable[str]) -> list[str]:
+    """Make the pictures unknown that no other face of the tenant was found in.
+
+    Their bytes lie under the names that are returned, and go once this is committed.
+    """
     names = sorted(blobs)
-    expired: list[str] = []
+    objects: list[str] = []
     for start in range(0, len(names), AT_ONCE):
         some = names[start : start + AT_ONCE]
         used = (
@@ -202,14 +210,13 @@ def _expire_pictures(session: Session, tenant: str, blobs: Iterable[str]) -> lis
             .join(FaceCollection, FaceCollection.id == Face.collection_id)
             .where(FaceCollection.tenant == tenant, Face.blob_id.in_(some))
         )
-        expired += session.scalars(
-            update(StoredBlob)
+        objects += session.scalars(
+            delete(StoredBlob)
             .where(StoredBlob.tenant == tenant, StoredBlob.id.in_(some), StoredBlob.id.not_in(used))
-            .values(expires_at=db_now())
-            .returning(StoredBlob.id)
+            .returning(StoredBlob.object_name)
             .execution_options(synchronize_session=False)
         ).all()
-    return expired
+    return objects
 
 
 def _write_receipt(

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from shared.db import db_now
 from shared.face_tables import Face, FaceSubject
+from shared.sealing import TenantKey
 from workers.faces.audit import append_line
 from workers.faces.deletion import delete_collection, delete_faces
 from workers.faces.enrolment import NewFace, store_faces
@@ -66,9 +67,10 @@ def _create(worker: FacesWorker, run: Run[CreateRequest]) -> CollectionView:
         target_fpir=request.target_fpir,
     )
 
+    key = worker.key(run.tenant)
+
     def store(session: Session) -> None:
         create_collection(session, collection)
-        key = worker.key(run.tenant)
         append_line(session, key, actor(run), "create", collection.name, {"model": model})
 
     run.effects.append(store)
@@ -134,7 +136,7 @@ def _enroll(worker: FacesWorker, run: Run[EnrollRequest]) -> EnrollResult:
     )
     if not taken:
         raise _explain(refused)
-    run.effects.append(partial(_store, worker, run, collection, taken))
+    run.effects.append(partial(_store, worker.key(run.tenant), run, collection, taken))
     return EnrollResult(
         collection=collection.name,
         model=collection.model,
@@ -216,13 +218,13 @@ def _explain(refused: Refused) -> JobError:
 
 
 def _store(
-    worker: FacesWorker,
+    key: TenantKey,
     run: Run[EnrollRequest],
     collection: Collection,
     taken: Taken,
     session: Session,
 ) -> dict[str, Any]:
-    key, faces = worker.key(run.tenant), [face for _, face, _ in taken]
+    faces = [face for _, face, _ in taken]
     stored = store_faces(session, key, actor(run), collection, faces, run.request.consent)
     views = [
         EnrolledFace(

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from sqlalchemy.orm import Session
 
+from shared.sealing import TenantKey
 from workers.faces.audit import append_line
 from workers.faces.gallery import (
     Collection,
@@ -167,7 +168,10 @@ def _answer(
         _show(worker, search, face, near, names)
         for face, near in zip(search.faces, search.matches, strict=True)
     ]
-    search.run.effects.append(partial(_charge, worker, search, probes))
+    quota = worker.settings.search_quota
+    search.run.effects.append(
+        partial(_charge, worker.key(search.run.tenant), search, probes, quota)
+    )
     request = search.run.request
     return IdentifyResult(
         collection=search.collection.name,
@@ -213,12 +217,11 @@ def _show(
     )
 
 
-def _charge(worker: FacesWorker, search: Search, probes: list[Probe], session: Session) -> None:
-    tenant = search.run.tenant
-    charge_searches(session, tenant, len(probes), worker.settings.search_quota)
+def _charge(
+    key: TenantKey, search: Search, probes: list[Probe], quota: int, session: Session
+) -> None:
+    charge_searches(session, search.run.tenant, len(probes), quota)
     matched = sum(probe.decision == "match" for probe in probes)
     detail = {"probes": len(probes), "matches": matched}
     action = "investigate" if search.run.request.investigate else "identify"
-    append_line(
-        session, worker.key(tenant), actor(search.run), action, search.collection.name, detail
-    )
+    append_line(session, key, actor(search.run), action, search.collection.name, detail)

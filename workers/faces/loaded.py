@@ -67,7 +67,7 @@ class FacesWorker:
         self.finder = Finder(settings.weights, self.device)
         self.encoders = Encoders(settings.weights, self.device, self.sessions, self.blobs)
         self.indexes = Indexes(settings, self.sessions, self.keyring)
-        self.keeper = Keeper(self.sessions, self.keyring, self.indexes)
+        self.keeper = Keeper(self.sessions, self.keyring, self.indexes, self.blobs)
 
     def warm_up(self) -> None:
         self.finder.find(Image.new("RGB", (64, 64), "grey"))
@@ -141,6 +141,7 @@ class FacesWorker:
         )
 
     def key(self, tenant: str) -> TenantKey:
+        """Not inside a transaction: the first time it writes one of its own."""
         return self.keyring.key(tenant)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 
@@ -49,8 +49,7 @@ class ShippedScale:
         return verify.threshold_for_gallery(self.name, self.version, fpir, max(1, faces))
 
     def band(self, score: float) -> Band:
-        found: Band = verify.band(self.name, self.version, score)
-        return found
+        return cast(Band, verify.band(self.name, self.version, score))
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def compare(
 
     Raises InvalidInput for a method that the encoder was not trained for.
     """
-    score = verify.similarity(first, second)
+    score = round(verify.similarity(first, second), 6)
     if method == "distance":
         least = scale.threshold(target_fmr) if threshold is None else threshold
         return Comparison(score >= least, scale.band(score), score, least)

@@ -64,7 +64,7 @@ def _train(worker: FacesWorker, run: Run[TrainRequest]) -> TrainResult:
     folder = worker.settings.home.resolve() / "checkpoints" / run.job_id
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        trained = train_network(options, learning, partial(_report, run), folder)
+        trained = train_network(options, learning, partial(_report, run), folder, worker.device)
     except ValueError as error:
         raise InvalidInput(str(error)) from error
     genuine, impostor = _score(trained.network, test)
@@ -122,11 +122,11 @@ def _register(
         "dimensions": network.architecture.dimensions,
     }
 
+    key = worker.key(run.tenant)
+
     def record(session: Session) -> dict[str, Any]:
         model = register_model(session, WORKER, run.request.name, upload, metrics, origin)
-        append_line(
-            session, worker.key(run.tenant), actor(run), "train", None, {"model": str(model)}
-        )
+        append_line(session, key, actor(run), "train", None, {"model": str(model)})
         return {"model": str(model)}
 
     run.effects.append(record)
@@ -173,12 +173,14 @@ def _promote(worker: FacesWorker, run: Run[PromoteRequest]) -> ModelsResult:
     worker.encoders.open(run.tenant, model)
     chosen = None if model == DEFAULT_MODEL else ModelName.parse(model)
 
+    key = worker.key(run.tenant)
+
     def put_in_use(session: Session) -> dict[str, Any]:
         try:
             promote_model(session, run.tenant, WORKER, chosen)
         except UnknownModel as error:
             raise WrongModel(str(error)) from error
-        append_line(session, worker.key(run.tenant), actor(run), "promote", None, {"model": model})
+        append_line(session, key, actor(run), "promote", None, {"model": model})
         return _list(session, run.tenant).model_dump(mode="json")
 
     run.effects.append(put_in_use)

@@ -87,12 +87,13 @@ def calibrate(
 
 
 def _calibrate(worker: FacesWorker, run: Run[CalibrateRequest]) -> CalibrateResult:
+    key = worker.key(run.tenant)
     with worker.sessions.read() as session:
         collection = find_collection(session, run.tenant, run.request.collection)
     target = run.request.target_fpir or collection.target_fpir
     found = measure(
         worker.sessions,
-        worker.key(run.tenant),
+        key,
         collection,
         worker.indexes.search,
         target,
@@ -103,7 +104,6 @@ def _calibrate(worker: FacesWorker, run: Run[CalibrateRequest]) -> CalibrateResu
     def store(session: Session) -> None:
         values = {"threshold": found.threshold, "target_fpir": target, "faces": found.faces}
         set_calibration(session, collection, target, values)
-        key = worker.key(run.tenant)
         append_line(session, key, actor(run), "calibrate", collection.name, values)
 
     run.effects.append(store)
@@ -117,11 +117,12 @@ def export(
 
 
 def _export(worker: FacesWorker, run: Run[ExportRequest]) -> ExportResult:
+    key = worker.key(run.tenant)
     with worker.sessions.read() as session:
         collection = find_collection(session, run.tenant, run.request.collection)
         content = write_archive(
             session,
-            worker.key(run.tenant),
+            key,
             collection,
             run.request.encrypted,
             lambda share: run.progress(share, "reading faces"),
@@ -130,7 +131,6 @@ def _export(worker: FacesWorker, run: Run[ExportRequest]) -> ExportResult:
 
     def note(session: Session) -> None:
         detail = {"faces": collection.faces, "encrypted": run.request.encrypted, "file": file}
-        key = worker.key(run.tenant)
         append_line(session, key, actor(run), "export", collection.name, detail)
 
     run.effects.append(note)
