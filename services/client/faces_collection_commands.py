@@ -45,7 +45,7 @@ def create(
         "target_fpir": fpir,
     }
     with connect() as client:
-        show_facts(run_task(client, "faces.create", request), as_json)
+        show_facts("faces.create", run_task(client, "faces.create", request), as_json)
 
 
 @app.command()
@@ -65,7 +65,8 @@ def collections(as_json: Json = False) -> None:
 def stats(collection: Collection, as_json: Json = False) -> None:
     """Look at one collection and its index."""
     with connect() as client:
-        show_facts(run_task(client, "faces.stats", {"collection": collection}), as_json)
+        result = run_task(client, "faces.stats", {"collection": collection})
+    show_facts("faces.stats", result, as_json)
 
 
 @app.command("list")
@@ -115,9 +116,9 @@ def delete(
     target = {"subject": subject, "face_ids": face_ids or None, "whole_collection": everything}
     with connect() as client:
         gone = run_task(client, "faces.delete", {"collection": collection, **target})
-        tell(f"Deleted {gone['deleted']} faces. The receipt says when every copy is erased:")
+        tell(f"Faces deleted: {gone['deleted']}. The receipt tells when every copy is erased:")
         if wait:
-            show_facts(_wait_for_purge(client, gone["receipt"]), as_json)
+            show_facts("faces.receipt", _wait_for_purge(client, gone["receipt"]), as_json)
         elif as_json:
             write_json(gone)
         else:
@@ -128,7 +129,8 @@ def delete(
 def receipt(receipt_id: ReceiptId, as_json: Json = False) -> None:
     """Show whether everything that was deleted is erased, and what still holds a copy."""
     with connect() as client:
-        show_facts(run_task(client, "faces.receipt", {"receipt": receipt_id}), as_json)
+        result = run_task(client, "faces.receipt", {"receipt": receipt_id})
+    show_facts("faces.receipt", result, as_json)
 
 
 def _wait_for_purge(client: Client, receipt_id: str) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def enroll(
     crowd: Annotated[
         Crowd, typer.Option(help="What to do with a photograph of several people.")
     ] = Crowd.refuse,
-    batch: Annotated[int, typer.Option(min=1, max=64, help="Photographs a job.")] = 32,
+    batch: Annotated[int, typer.Option(min=1, max=64, help="Photographs a job.")] = 16,
     as_json: Json = False,
 ) -> None:
     """Store faces of people who agreed to it.

@@ -59,7 +59,8 @@ def train(
     if as_json:
         write_json({**result, "saved": str(picture)})
         return
-    show_facts({"model": result["model"], **result["metrics"], "people": result["people"]}, False)
+    del result["roc"]
+    show_facts("faces.train", result, as_json)
     tell(
         f"The ROC curve is in {picture}. `atelier faces promote {result['model']}` puts it in use."
     )
@@ -104,11 +105,12 @@ def _show_models(models: list[dict[str, Any]], as_json: bool) -> None:
         for model in models:
             write_json(model)
         return
-    columns = ("model", "numbers", "new collections", "metrics")
+    columns = ("model", "numbers", "equal error rate", "new collections")
     write_table(columns, map(_make_row, models))
 
 
 def _make_row(model: dict[str, Any]) -> tuple[str, ...]:
-    metrics = ", ".join(f"{name} {value:g}" for name, value in model["metrics"].items())
+    error = model["metrics"].get("eer")
     chosen = "get this one" if model["default"] else ""
-    return model["model"], str(model["dimensions"]), chosen, metrics
+    rate = "" if error is None else f"{error:.1%}"
+    return model["model"], str(model["dimensions"]), rate, chosen

@@ -3,18 +3,28 @@
 from datetime import datetime
 from typing import Any
 
+from services.catalog import load_tasks
 from services.client.console import write_json, write_table
 
 DAY = 86_400.0  # seconds
 
 
-def show_facts(facts: dict[str, Any], as_json: bool) -> None:
-    """One thing: a row for each value that is known."""
+def show_facts(task: str, facts: dict[str, Any], as_json: bool) -> None:
+    """A task's result: a row for each value that is known, in the order of the contract."""
     if as_json:
         write_json(facts)
         return
-    rows = [(name.replace("_", " "), _describe(name, value)) for name, value in facts.items()]
-    write_table(("what", "value"), [row for row in rows if row[1]])
+    order = list(load_tasks()[task].result.model_fields)
+    names = sorted(facts, key=lambda name: order.index(name) if name in order else len(order))
+    write_table(("what", "value"), [row for name in names for row in _make_rows(name, facts[name])])
+
+
+def _make_rows(name: str, value: Any) -> list[tuple[str, str]]:
+    """No row for what is not known, one for each item of an object."""
+    if isinstance(value, dict):
+        return [row for key in value for row in _make_rows(f"{name} {key}", value[key])]
+    text = _describe(name, value)
+    return [(name.replace("_", " "), text)] if text else []
 
 
 def _describe(name: str, value: Any) -> str:
@@ -25,10 +35,10 @@ def _describe(name: str, value: Any) -> str:
         return format_time(value)
     if name == "retention":
         return f"{value / DAY:g} days"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in value.items())
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 

@@ -41,7 +41,7 @@ def calibrate(
     request = {"collection": collection, "target_fpir": fpir, "probes": probes}
     with connect() as client:
         result = run_task(client, "faces.calibrate", request)
-    show_facts(result, as_json)
+    show_facts("faces.calibrate", result, as_json)
     if not result["enough"]:
         tell(
             "Few false matches stand behind this figure: enrol more people, or ask for a "
@@ -80,7 +80,7 @@ def import_collection(
     with connect() as client:
         blob_id = client.upload(file)["id"]
         request = {"collection": collection, "file": blob_id, "backend": backend}
-        show_facts(run_task(client, "faces.import", request), as_json)
+        show_facts("faces.import", run_task(client, "faces.import", request), as_json)
 
 
 @app.command()
@@ -97,7 +97,7 @@ def move(
     with connect() as client:
         exported = run_task(client, "faces.export", {"collection": collection})
         request = {"collection": into, "file": exported["file"], "backend": backend}
-        show_facts(run_task(client, "faces.import", request), as_json)
+        show_facts("faces.import", run_task(client, "faces.import", request), as_json)
     tell(
         f"{into} holds {collection} as of change {exported['seq']}. Calibrate it if the other one "
         f"was; once it serves, `atelier faces delete {collection} --all`."

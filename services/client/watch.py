@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
+from uuid import uuid4
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -65,7 +66,12 @@ class Watch:
 
     def submit(self, task: str, request: Mapping[str, Any]) -> Job:
         known = {name: value for name, value in request.items() if value is not None}
-        job = self.client.submit(task, known)
+        key = uuid4().hex
+        try:
+            job = self.client.submit(task, known, idempotency_key=key)
+        except KeyboardInterrupt:  # perhaps it was accepted: the same key gives the same job
+            self._under_way[self.client.submit(task, known, idempotency_key=key).id] = None
+            raise
         self._under_way[job.id] = None
         return job
 

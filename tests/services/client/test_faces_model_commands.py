@@ -36,7 +36,7 @@ def test_a_folder_is_sent_as_a_zip_and_the_curve_saved(
     assert result.exit_code == 0, result.output
     assert faces.trained_on == ["ann/0.jpg", "ann/1.jpg", "bob/0.jpg", "bob/1.jpg"]
     assert (tmp_path / "mine@1-roc.jpg").read_bytes() == ROC
-    assert "eer\t0.08\n" in result.stdout
+    assert "metrics eer\t0.08\n" in result.stdout
     (asked,) = faces.requests("train")
     del asked["pictures"]
     assert asked == {
@@ -66,9 +66,10 @@ def test_training_on_nothing_is_a_usage_error(run: CliRunner, tmp_path: Path) ->
 @pytest.mark.usefixtures("faces")
 def test_models_are_listed_and_one_is_promoted(run: CliRunner) -> None:
     listed = run.invoke(app, ["faces", "models"])
-    assert listed.stdout.splitlines()[0].split("\t")[:3] == [
-        "dlib-resnet@1", "128", "get this one",
-    ]  # fmt: skip
+    assert [line.split("\t") for line in listed.stdout.splitlines()] == [
+        ["dlib-resnet@1", "128", "", "get this one"],
+        ["siamese@1", "128", "8.0%", ""],
+    ]
     promoted = run.invoke(app, ["faces", "promote", "siamese@1", "--json"])
     models = [json.loads(line) for line in promoted.stdout.splitlines()]
     assert [model["model"] for model in models if model["default"]] == ["siamese@1"]

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 from services.client import Client
+from services.client.job import Job
 from services.client.problems import Unreachable
 from services.client.watch import Watch, run_task
 from tests.services.client.fake_api import FakeApi
@@ -51,6 +53,28 @@ def test_a_lost_server_cancels_nothing(
     (job,) = api.jobs.values()
     assert f"Job {job['id']} may go on" in capsys.readouterr().err
     assert job["state"] == "queued"
+
+
+@pytest.mark.usefixtures("faces")
+def test_ctrl_c_while_a_job_is_submitted_cancels_it_too(
+    client: Client, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, calls = client.submit, []
+
+    def submit(*request: Any, **options: Any) -> Job:
+        calls.append(send(*request, **options))
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return calls[-1]
+
+    def begin() -> None:
+        with Watch(client, "stats") as watch:
+            watch.submit("faces.stats", {"collection": "staff"})
+
+    monkeypatch.setattr(client, "submit", submit)
+    with pytest.raises(KeyboardInterrupt):
+        begin()
+    assert [job["state"] for job in api.jobs.values()] == ["cancelled"]
 
 
 @pytest.mark.usefixtures("faces")
