@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, update
 
-from shared.db import Sessions, db_now, open_db
+from shared.blobs import Blobs
+from shared.db import Sessions, open_db
 from shared.face_tables import (
     Face,
     FaceAudit,
@@ -36,6 +37,7 @@ from workers.faces.deletion import (
     Deleted,
     delete_collection,
     delete_faces,
+    erase_pictures,
     find_receipt,
     list_holders,
     settle_receipts,
@@ -105,13 +107,7 @@ def add_pictured(sessions: Sessions, collection: Collection, *blobs: str) -> lis
 
 def kept_blobs(sessions: Sessions, tenant: str = "ann") -> set[str]:
     with sessions.read() as session:
-        return set(
-            session.scalars(
-                select(StoredBlob.id).where(
-                    StoredBlob.tenant == tenant, StoredBlob.expires_at > db_now()
-                )
-            )
-        )
+        return set(session.scalars(select(StoredBlob.id).where(StoredBlob.tenant == tenant)))
 
 
 def test_a_deleted_face_goes_with_its_subject_and_consent(sessions: Sessions):
@@ -226,7 +222,7 @@ def test_a_picture_goes_with_the_last_face_that_was_found_in_it(sessions: Sessio
     assert kept_blobs(sessions) == {"a", "b", "c"}
     deleted = delete(sessions, staff, second, third)
     assert kept_blobs(sessions) == {"b", "c"}
-    assert read_receipt(sessions, deleted).blobs == ["a"]
+    assert read_receipt(sessions, deleted).blobs == ["ann/a"]
     drop(sessions, guests)
     assert kept_blobs(sessions) == set()
 
@@ -250,18 +246,23 @@ def test_a_receipt_is_its_tenants_own(sessions: Sessions):
         assert find_receipt(session, "ann", "0" * 32) is None
 
 
-def test_a_receipt_waits_for_every_copy_and_is_settled_once(sessions: Sessions):
+def test_a_receipt_waits_for_every_copy_and_is_settled_once(sessions: Sessions, tmp_path: Path):
     collection = add_collection(sessions)
-    add_blobs(sessions, "a")
-    [number] = add_pictured(sessions, collection, "a")
+    blobs = Blobs(f"file://{tmp_path}/blobs", sessions)
+    picture = blobs.add("ann", [b"picture"], keep=3600, limit=100)
+    [number] = add_pictured(sessions, collection, picture.id)
     for name in ("m1", "m2"):
         set_replica(sessions, collection, name, 1)
     deleted = delete(sessions, collection, number)
-    assert sorted(waits_for(sessions, deleted)) == ["picture a", "snapshots m1", "snapshots m2"]
+    file, *snapshots = sorted(waits_for(sessions, deleted))
+    assert file.startswith("picture ann/")
+    assert snapshots == ["snapshots m1", "snapshots m2"]
     set_replica(sessions, collection, "m1", 2)
     assert settle_receipts(sessions) == 0
-    with sessions.begin() as session:
-        session.delete(session.get_one(StoredBlob, ("ann", "a")))
+    assert [path for path in tmp_path.rglob(f"{picture.id}*") if path.is_file()]
+    for _ in range(2):
+        erase_pictures(sessions, blobs)
+        assert not [path for path in tmp_path.rglob(f"{picture.id}*") if path.is_file()]
     assert settle_receipts(sessions) == 0
     assert waits_for(sessions, deleted) == ["snapshots m2"]
     set_replica(sessions, collection, "m2", 5)
@@ -270,6 +271,16 @@ def test_a_receipt_waits_for_every_copy_and_is_settled_once(sessions: Sessions):
     assert settled == pytest.approx(time.time(), abs=60)
     assert settle_receipts(sessions) == 0
     assert read_receipt(sessions, deleted).purged_at == settled
+
+
+def test_a_picture_sent_again_while_the_old_one_goes_stays(sessions: Sessions, tmp_path: Path):
+    collection = add_collection(sessions)
+    blobs = Blobs(f"file://{tmp_path}/blobs", sessions)
+    picture = blobs.add("ann", [b"picture"], keep=3600, limit=100)
+    delete(sessions, collection, *add_pictured(sessions, collection, picture.id))
+    blobs.add("ann", [b"picture"], keep=3600, limit=100)
+    erase_pictures(sessions, blobs)
+    assert blobs.read("ann", picture.id) == b"picture"
 
 
 def test_the_receipt_of_a_collection_waits_until_no_copy_is_listed(sessions: Sessions):

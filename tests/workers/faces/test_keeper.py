@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
+from shared.blobs import Blobs
 from shared.db import Sessions, open_db
 from shared.face_tables import Face, FaceAudit, FacePurge
 from shared.sealing import Keyring
@@ -32,7 +33,8 @@ def keeper(sqlite_database_url: str, tmp_path: Path) -> Iterator[Keeper]:
     """Not started: a test lets it tick."""
     sessions, settings = open_db(sqlite_database_url), Settings(home=tmp_path)
     keyring = Keyring(settings, sessions)
-    keeper = Keeper(sessions, keyring, Indexes(settings, sessions, keyring))
+    indexes, blobs = Indexes(settings, sessions, keyring), Blobs(settings.blobs, sessions)
+    keeper = Keeper(sessions, keyring, indexes, blobs)
     yield keeper
     keeper.stopping.set()
     if keeper.is_alive():
