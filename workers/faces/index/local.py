@@ -10,6 +10,7 @@ from itertools import compress
 from pathlib import Path
 from typing import Protocol
 
+import faiss
 import numpy as np
 import structlog
 
@@ -25,6 +26,7 @@ from workers.faces.index.files import (
     is_locked,
     read_manifest,
 )
+from workers.faces.index.gpu import has_gpu, move_to_gpu
 from workers.faces.index.policy import Policy, choose_fetch, choose_policy
 from workers.faces.index.segment import Segment
 from workers.faces.index.view import View
@@ -51,7 +53,9 @@ class LocalBackend:
     """A VectorBackend on FAISS. Searches may run in other threads than the one that does the rest.
 
     `folder` holds the indexes of all collections on this machine; the processes of the machine
-    share it. `start_build` starts a process that writes the next generation of the files.
+    share it. `start_build` starts a process that writes the next generation of the files. A deleted
+    face is in none of them after `purge_within` seconds, if a build takes no more than a quarter
+    of that.
     """
 
     def __init__(
@@ -61,14 +65,19 @@ class LocalBackend:
         key: TenantKey,
         folder: Path,
         start_build: Callable[[], Process] | None = None,
-        purge_within: float = 60.0,  # seconds from a deletion until no file holds the face
+        purge_within: float = 60.0
         policy: Policy | None = None,
+        threads: int = 1,  # of FAISS, in the whole process
+        gpu: bool = False,  # search segments exactly on a CUDA device, if there is one
     ) -> None:
+        faiss.omp_set_num_threads(threads)
         self._place = Place(folder / collection_id, collection_id, dimensions, key)
         self._start_build = start_build or partial(run_build, collection_id)
         self._policy = policy or choose_policy(dimensions)
         self._purge_within = purge_within
+        self._gpu = gpu and has_gpu()
         self._builder: Process | None = None
+        self._began_with: tuple[int, int] | None = None  # the manifest when the build began
         self._retry = RETRY[0]
         self._retry_at = 0.0  # monotonic seconds
         self._start_empty()
@@ -97,11 +106,11 @@ class LocalBackend:
         new = changes.numbers > self._last_number
         numbers, subjects = changes.numbers[new], changes.subjects[new]
         vectors = self._open(numbers, list(compress(changes.sealed, new)))
-        self._gone = np.union1d(self._gone, changes.deleted)
         self._view = self._view.add(numbers, subjects, vectors).erase(changes.deleted)
         self.applied_seq = changes.seq
         self._last_number = int(numbers.max(initial=self._last_number))
         if len(changes.deleted):
+            self._gone = np.union1d(self._gone, changes.deleted)
             self._deleted_seq = changes.seq
             self._deleted_at = self._deleted_at or time.monotonic()
         while len(self._view.tail) > CROWD * self._room() and self._is_building():
@@ -188,7 +197,7 @@ class LocalBackend:
             if manifest.seq < self._manifest.seq:
                 raise Tampered("The manifest is an older one.")
             here = {segment.name: segment for segment in self._view.segments}
-            opened = [here.get(n) or Segment.open(self._place, n) for n in manifest.segments]
+            opened = [here[n] if n in here else self._open_segment(n) for n in manifest.segments]
             known = [segment.numbers[segment.find(self._gone)] for segment in opened]
             segments = tuple(segment.erase(self._gone) for segment in opened)
             tail = self._view.tail
@@ -201,6 +210,10 @@ class LocalBackend:
             self._deleted_at = None if clean else time.monotonic()
         self._manifest = manifest
 
+    def _open_segment(self, name: str) -> Segment:
+        segment = Segment.open(self._place, name)
+        return move_to_gpu(segment) if self._gpu else segment
+
     def _refuse_files(self, error: Exception) -> None:
         """Without its manifest nobody reads a generation again; the next build starts from SQL."""
         log.error("index refused", collection=self._place.collection_id, error=str(error))
@@ -212,7 +225,7 @@ class LocalBackend:
 
     def _needs_build(self) -> bool:
         if self._manifest.generation and self._deleted_at is not None:
-            # half of the time is for the build
+            # the other half is for a build under way that does not know of it, and for its own
             due = time.monotonic() - self._deleted_at >= self._purge_within / 2
         else:
             due = bool(self._view.segments) and not self._manifest.generation  # refused

@@ -16,7 +16,7 @@ import mmap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import faiss
 import numpy as np
@@ -35,6 +35,13 @@ class SealedFace(NamedTuple):
     sealed: bytes  # 2 D + OVERHEAD
 
 
+class Codes(Protocol):
+    """What proposes candidates."""
+
+    def search(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """(B, D) -> squared distances and positions (B, K), -1 where there are fewer."""
+
+
 @dataclass(frozen=True)
 class Segment:
     """Immutable but for its erased rows: who deletes faces gets another segment."""
@@ -44,7 +51,8 @@ class Segment:
     numbers: np.ndarray  # (N,) int64, rising
     subjects: np.ndarray  # (N,) int64
     live: np.ndarray  # (N,) bool
-    codes: faiss.IndexRaBitQFastScan
+    codes: Codes
+    code_bytes: int
     rows: mmap.mmap
 
     @classmethod
@@ -57,9 +65,10 @@ class Segment:
                 raise Tampered(f"The file {name}.rows was cut or grew.")
             rows = mmap.mmap(file.fileno(), size)
         rows.madvise(mmap.MADV_RANDOM)
-        codes = faiss.deserialize_index(np.frombuffer(place.read(f"{name}.codes"), np.uint8))
-        codes = cast(faiss.IndexRaBitQFastScan, codes)
-        return cls(place, name, numbers, subjects, np.ones(len(numbers), bool), codes, rows)
+        content = np.frombuffer(place.read(f"{name}.codes"), np.uint8)
+        codes = cast(Codes, faiss.deserialize_index(content))
+        live = np.ones(len(numbers), bool)
+        return cls(place, name, numbers, subjects, live, codes, len(content), rows)
 
     def __len__(self) -> int:
         """Live faces."""
@@ -73,7 +82,7 @@ class Segment:
     def hot_bytes(self) -> int:
         """In memory."""
         arrays = self.numbers.nbytes + self.subjects.nbytes + self.live.nbytes
-        return arrays + int(self.codes.codes.size())
+        return arrays + self.code_bytes
 
     @property
     def disk_bytes(self) -> int:
