@@ -65,7 +65,7 @@ class LocalBackend:
         key: TenantKey,
         folder: Path,
         start_build: Callable[[], Process] | None = None,
-        purge_within: float = 60.0
+        purge_within: float = 60.0,
         policy: Policy | None = None,
         threads: int = 1,  # of FAISS, in the whole process
         gpu: bool = False,  # search segments exactly on a CUDA device, if there is one
