@@ -118,6 +118,7 @@ def delete(
         gone = run_task(client, "faces.delete", {"collection": collection, **target})
         tell(f"Faces deleted: {gone['deleted']}. The receipt tells when every copy is erased:")
         if wait:
+            tell(gone["receipt"])  # whoever does not wait to the end still has it
             show_facts("faces.receipt", _wait_for_purge(client, gone["receipt"]), as_json)
         elif as_json:
             write_json(gone)

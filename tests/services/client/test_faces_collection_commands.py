@@ -143,6 +143,7 @@ def test_waiting_ends_when_no_copy_is_left(
     assert result.exit_code == 0, result.output
     assert "state\tpurged\n" in result.stdout
     assert result.stderr.count("Waiting for snapshots a.") == 1
+    assert result.stderr.index(RECEIPT) < result.stderr.index("Waiting")
     assert len(faces.requests("receipt")) == 3
 
 
