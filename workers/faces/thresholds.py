@@ -1,5 +1,6 @@
 """What a score means: thresholds for a wanted rate of errors, bands, decisions."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -13,6 +14,7 @@ from workers.faces.picture_contract import Band
 from workers.runtime.run import InvalidInput
 
 GROWN = 1.5  # a calibration holds until the collection is so many times as large
+LEAST_SPREAD = 1e-6  # of scores: a network that gives all strangers the same one lets none pass
 BANDS: tuple[tuple[Band, float], ...] = (
     ("very likely", 1e-5),  # false-match rate from which on a score is in the band
     ("likely", 1e-3),
@@ -60,13 +62,15 @@ class MeasuredScale:
 
     @classmethod
     def of(cls, metrics: Mapping[str, Any]) -> "MeasuredScale":
-        return cls(NormalDist(metrics["impostor_mean"], metrics["impostor_std"]))
+        spread = max(metrics["impostor_std"], LEAST_SPREAD)
+        return cls(NormalDist(metrics["impostor_mean"], spread))
 
     def threshold(self, fmr: float) -> float:
-        return min(1.0, self.strangers.inv_cdf(1 - fmr))
+        # The upper tail as the mirror of the lower one: 1 - fmr would be rounded.
+        return min(1.0, 2 * self.strangers.mean - self.strangers.inv_cdf(fmr))
 
     def gallery_threshold(self, fpir: float, faces: int) -> float:
-        return self.threshold(1 - (1 - fpir) ** (1 / max(1, faces)))
+        return self.threshold(-math.expm1(math.log1p(-fpir) / max(1, faces)))
 
     def band(self, score: float) -> Band:
         for name, fmr in BANDS:
