@@ -14,7 +14,7 @@ TASKS = [
     upkeep.STATS,
     gallery.ENROLL,
     gallery.IDENTIFY,
-    gallery.LIST,
+    upkeep.LIST,
     gallery.DELETE,
     upkeep.RECEIPT,
     upkeep.CALIBRATE,

@@ -18,7 +18,7 @@ from workers.faces.encoder import DlibEncoder, Encoder
 from workers.faces.picture_contract import DEFAULT_MODEL
 from workers.faces.refusals import WrongModel
 from workers.faces.siamese import SiameseEncoder
-from workers.faces.thresholds import MeasuredScale, Scale, ShippedScale
+from workers.faces.thresholds import MeasuredScale, Scale, ShippedScale, UnknownScale
 
 WORKER = "faces"
 DLIB_WEIGHTS = "dlib-face-resnet.dat"
@@ -64,17 +64,29 @@ class Encoders:
         return found
 
     def scale(self, tenant: str, model: str) -> Scale:
-        """What scores of the model mean. Raises WrongModel."""
+        """What scores of the model mean."""
         if model == DEFAULT_MODEL:
             return ShippedScale(*model.split("@"))
+        if not self.has(tenant, model):
+            return UnknownScale(model)
         return MeasuredScale.of(self._find(tenant, model).metrics)
+
+    def has(self, tenant: str, model: str) -> bool:
+        """Whether pictures can be encoded; of another encoder only embeddings can be stored."""
+        try:
+            return model == DEFAULT_MODEL or bool(self._find(tenant, model))
+        except WrongModel:
+            return False
 
     def _find(self, tenant: str, model: str) -> TrainedModel:
         try:
             with self.sessions.read() as session:
                 return find_model(session, tenant, WORKER, ModelName.parse(model))
         except (UnknownModel, ValueError) as error:
-            raise WrongModel(f"There is no model {model}. `faces.models` lists yours.") from error
+            raise WrongModel(
+                f"There is no encoder {model} here, so send embeddings instead of pictures. "
+                "`faces.models` lists those that are here."
+            ) from error
 
     def _load(self, tenant: str, model: str) -> SiameseEncoder:
         row = self._find(tenant, model)

@@ -8,6 +8,7 @@ from shared.contract import Message, Needs, Picture, Sealed, Task
 from workers.faces.picture_contract import (
     DEFAULT_MODEL,
     DOT,
+    MAX_DIMENSIONS,
     MAX_PICTURES,
     Band,
     FaceBox,
@@ -47,6 +48,13 @@ class CreateRequest(Message):
     collection: CollectionName
     description: Description = ""
     model: Model | None = Field(None, description="The encoder; fixed for the collection's life.")
+    dimensions: int | None = Field(
+        None,
+        ge=2,
+        le=MAX_DIMENSIONS,
+        description="For an encoder that is not here, such as arcface@1: how many numbers its "
+        "embeddings have. Such a collection takes embeddings, not pictures.",
+    )
     backend: Literal["local", "milvus"] = Field("local", description="What searches it.")
     retention: Seconds | None = Field(
         None, description="Seconds after which each face is deleted, whatever its consent says."
@@ -66,7 +74,9 @@ class CollectionView(Message):
     backend: str
     retention: float | None
     target_fpir: float
-    threshold: float = Field(description="Scores from here on are a match, at its present size.")
+    threshold: float | None = Field(
+        description="Scores from here on are a match, at its present size; null: not calibrated."
+    )
     calibrated: bool = Field(description="Whether the threshold was measured on this collection.")
     faces: int
     subjects: int
@@ -207,29 +217,6 @@ class IdentifyResult(Message):
     seq: int = Field(description="Every change up to here was searched.")
 
 
-class ListRequest(Message):
-    """The subjects of a collection and their faces, in the order they were enrolled."""
-
-    collection: CollectionName
-    subject: SubjectName | None = None
-    cursor: int = Field(0, ge=0, le=2**62)
-    limit: int = Field(100, ge=1, le=1000, description="Faces at most.")
-
-
-class ListedFace(Message):
-    subject: str
-    face_id: int
-    quality: float | None
-    purpose: str
-    enrolled_at: float
-    expires_at: float | None
-
-
-class ListResult(Message):
-    faces: list[ListedFace]
-    next: int | None = Field(description="Send it as `cursor` for the next page.")
-
-
 class DeleteRequest(Message):
     """Delete faces, a subject or a whole collection, wherever there are copies."""
 
@@ -293,7 +280,6 @@ IDENTIFY = make_task(
     max_batch=64,
     time_limit=120.0,
 )
-LIST = make_task("list", ListRequest, ListResult, "List the faces of a collection.")
 DELETE = make_task(
     "delete",
     DeleteRequest,

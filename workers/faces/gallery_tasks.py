@@ -19,7 +19,6 @@ from workers.faces.gallery import (
     create_collection,
     find_collection,
     list_collections,
-    list_faces,
     plan_collection,
 )
 from workers.faces.gallery_contract import (
@@ -32,9 +31,6 @@ from workers.faces.gallery_contract import (
     EnrolledFace,
     EnrollRequest,
     EnrollResult,
-    ListedFace,
-    ListRequest,
-    ListResult,
     RefusedFace,
 )
 from workers.faces.loaded import FacesWorker, Seen, actor, answer_each
@@ -61,7 +57,7 @@ def _create(worker: FacesWorker, run: Run[CreateRequest]) -> CollectionView:
         request.collection,
         description=request.description,
         model=model,
-        dimensions=worker.encoders.open(run.tenant, model).dimensions,
+        dimensions=_choose_dimensions(worker, run, model),
         backend=request.backend,
         retention=request.retention,
         target_fpir=request.target_fpir,
@@ -77,6 +73,17 @@ def _create(worker: FacesWorker, run: Run[CreateRequest]) -> CollectionView:
     return worker.show(collection, subjects=0)
 
 
+def _choose_dimensions(worker: FacesWorker, run: Run[CreateRequest], model: str) -> int:
+    """How many numbers an embedding has. Raises WrongModel."""
+    asked = run.request.dimensions
+    if asked is not None and not worker.encoders.has(run.tenant, model):
+        return asked
+    known = worker.encoders.open(run.tenant, model).dimensions
+    if asked not in (None, known):
+        raise WrongModel(f"Embeddings of {model} have {known} numbers: leave out `dimensions`.")
+    return known
+
+
 def collections(
     worker: FacesWorker, batch: Sequence[Run[CollectionsRequest]]
 ) -> list[CollectionsResult | JobError]:
@@ -89,32 +96,6 @@ def collections(
         return CollectionsResult(collections=[worker.show(*pair) for pair in found])
 
     return answer_each(batch, answer)
-
-
-def list_all(worker: FacesWorker, batch: Sequence[Run[ListRequest]]) -> list[ListResult | JobError]:
-    return answer_each(batch, lambda run: _list(worker, run))
-
-
-def _list(worker: FacesWorker, run: Run[ListRequest]) -> ListResult:
-    request = run.request
-    with worker.sessions.read() as session:
-        collection = find_collection(session, run.tenant, request.collection)
-        rows = list_faces(
-            session, collection.id, request.subject, request.cursor, request.limit + 1
-        )
-    page = rows[: request.limit]
-    faces = [
-        ListedFace(
-            subject=row.name,
-            face_id=row.number,
-            quality=row.quality,
-            purpose=row.purpose,
-            enrolled_at=row.created_at,
-            expires_at=row.expires_at,
-        )
-        for row in page
-    ]
-    return ListResult(faces=faces, next=page[-1].number if len(rows) > len(page) else None)
 
 
 def enroll(

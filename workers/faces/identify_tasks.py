@@ -106,9 +106,11 @@ def _prepare(
         if not seen:
             raise NoFace("No face was found. Send a picture that shows it upright.")
         vectors, faces = worker.encode(run.tenant, collection.model, seen), [*seen]
-    threshold, calibrated = worker.choose_threshold(collection, request.target_fpir)
+    threshold, calibrated = -1.0, False
     if request.threshold is not None:
-        threshold, calibrated = request.threshold, False
+        threshold = request.threshold
+    elif not request.investigate:
+        threshold, calibrated = worker.choose_threshold(collection, request.target_fpir)
     return Search(run, collection, vectors, faces, threshold, calibrated)
 
 

@@ -25,7 +25,7 @@ from workers.faces.keeper import Keeper
 from workers.faces.picture_contract import FaceBox
 from workers.faces.picture_contract import Quality as QualityView
 from workers.faces.quality import Quality, rate
-from workers.faces.refusals import WrongModel
+from workers.faces.refusals import NotCalibrated, WrongModel
 from workers.faces.thresholds import Scale, choose_gallery_threshold
 from workers.runtime.devices import choose_device
 from workers.runtime.images import decode
@@ -113,18 +113,24 @@ class FacesWorker:
             raise InvalidInput(f"{error}.") from error
 
     def scale(self, tenant: str, model: str) -> Scale:
-        """What scores of the model mean. Raises WrongModel."""
+        """What scores of the model mean."""
         return self.encoders.scale(tenant, model)
 
     def choose_threshold(
         self, collection: Collection, target_fpir: float | None = None
     ) -> tuple[float, bool]:
-        """(the score from which on a face is a match, whether it was measured here)."""
+        """(the score from which on a face is a match, whether it was measured here).
+
+        Raises NotCalibrated.
+        """
         scale = self.scale(collection.tenant, collection.model)
         return choose_gallery_threshold(scale, collection, target_fpir)
 
     def show(self, collection: Collection, subjects: int) -> CollectionView:
-        threshold, calibrated = self.choose_threshold(collection)
+        threshold: float | None = None
+        calibrated = False
+        with suppress(NotCalibrated):
+            threshold, calibrated = self.choose_threshold(collection)
         return CollectionView(
             collection=collection.name,
             description=collection.description,
@@ -133,7 +139,7 @@ class FacesWorker:
             backend=collection.backend,
             retention=collection.retention,
             target_fpir=collection.target_fpir,
-            threshold=round(threshold, 6),
+            threshold=None if threshold is None else round(threshold, 6),
             calibrated=calibrated,
             faces=collection.faces,
             subjects=subjects,

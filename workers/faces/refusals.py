@@ -35,6 +35,12 @@ class WrongModel(JobError):
     code = "wrong_model"
 
 
+class NotCalibrated(JobError):
+    """Nobody knows yet what scores of this encoder mean."""
+
+    code = "not_calibrated"
+
+
 class NoFace(JobError):
     """The picture shows no face that could be used."""
 

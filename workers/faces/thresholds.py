@@ -11,6 +11,7 @@ import numpy as np
 from workers.faces import verify
 from workers.faces.gallery import Collection
 from workers.faces.picture_contract import Band
+from workers.faces.refusals import NotCalibrated
 from workers.runtime.run import InvalidInput
 
 GROWN = 1.5  # a calibration holds until the collection is so many times as large
@@ -80,6 +81,27 @@ class MeasuredScale:
 
 
 @dataclass(frozen=True)
+class UnknownScale:
+    """An encoder that is not here: only a calibration can tell what its scores mean."""
+
+    model: str
+
+    def threshold(self, fmr: float) -> float:
+        raise NotCalibrated(
+            f"No false-match rate of {fmr:g} is known for {self.model}: send `threshold`."
+        )
+
+    def gallery_threshold(self, fpir: float, faces: int) -> float:
+        raise NotCalibrated(
+            f"Nothing is known of scores of {self.model} at a rate of {fpir:g} among {faces} "
+            "faces: run `faces.calibrate`, or send `threshold`."
+        )
+
+    def band(self, score: float) -> Band:  # noqa: ARG002  (no score says anything)
+        return "uncertain"
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The decision on two faces."""
 
@@ -115,12 +137,18 @@ def compare(
 def choose_gallery_threshold(
     scale: Scale, collection: Collection, target_fpir: float | None
 ) -> tuple[float, bool]:
-    """(threshold, whether it was measured on this collection as large as it is now)."""
+    """(threshold, whether it was measured on this collection as large as it is now).
+
+    Raises NotCalibrated for an unknown encoder if it was not measured.
+    """
     target = target_fpir or collection.target_fpir
-    estimated = scale.gallery_threshold(target, collection.faces)
     measured = collection.calibration
     if measured is None or measured["target_fpir"] != target:
-        return estimated, False
-    if collection.faces > GROWN * measured["faces"]:  # more faces, more chances to be mistaken
-        return max(estimated, measured["threshold"]), False
-    return float(measured["threshold"]), True
+        return scale.gallery_threshold(target, collection.faces), False
+    threshold = float(measured["threshold"])
+    if collection.faces <= GROWN * measured["faces"]:
+        return threshold, True
+    if isinstance(scale, UnknownScale):
+        return threshold, False
+    # More faces, more chances to be mistaken.
+    return max(scale.gallery_threshold(target, collection.faces), threshold), False

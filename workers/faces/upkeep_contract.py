@@ -5,7 +5,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from shared.contract import BlobId, Message
-from workers.faces.gallery_contract import CollectionName, CollectionView, Rate, make_task
+from workers.faces.gallery_contract import (
+    CollectionName,
+    CollectionView,
+    Rate,
+    SubjectName,
+    make_task,
+)
 
 
 class StatsRequest(Message):
@@ -22,6 +28,29 @@ class StatsResult(CollectionView):
     consents_expiring: int = Field(description="Faces that expire within 30 days.")
     searches_today: int
     search_quota: int
+
+
+class ListRequest(Message):
+    """The subjects of a collection and their faces, in the order they were enrolled."""
+
+    collection: CollectionName
+    subject: SubjectName | None = None
+    cursor: int = Field(0, ge=0, le=2**62)
+    limit: int = Field(100, ge=1, le=1000, description="Faces at most.")
+
+
+class ListedFace(Message):
+    subject: str
+    face_id: int
+    quality: float | None
+    purpose: str
+    enrolled_at: float
+    expires_at: float | None
+
+
+class ListResult(Message):
+    faces: list[ListedFace]
+    next: int | None = Field(description="Send it as `cursor` for the next page.")
 
 
 class ReceiptRequest(Message):
@@ -109,6 +138,7 @@ class AuditResult(Message):
 
 
 STATS = make_task("stats", StatsRequest, StatsResult, "Look at a collection and its index.")
+LIST = make_task("list", ListRequest, ListResult, "List the faces of a collection.")
 RECEIPT = make_task(
     "receipt",
     ReceiptRequest,

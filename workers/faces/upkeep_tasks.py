@@ -14,6 +14,7 @@ from workers.faces.gallery import (
     count_searches,
     count_subjects,
     find_collection,
+    list_faces,
     plan_collection,
     set_calibration,
 )
@@ -30,6 +31,9 @@ from workers.faces.upkeep_contract import (
     ExportResult,
     ImportRequest,
     ImportResult,
+    ListedFace,
+    ListRequest,
+    ListResult,
     ReceiptRequest,
     ReceiptResult,
     StatsRequest,
@@ -59,6 +63,32 @@ def _stats(worker: FacesWorker, run: Run[StatsRequest]) -> StatsResult:
         searches_today=searches,
         search_quota=worker.settings.search_quota,
     )
+
+
+def list_all(worker: FacesWorker, batch: Sequence[Run[ListRequest]]) -> list[ListResult | JobError]:
+    return answer_each(batch, lambda run: _list(worker, run))
+
+
+def _list(worker: FacesWorker, run: Run[ListRequest]) -> ListResult:
+    request = run.request
+    with worker.sessions.read() as session:
+        collection = find_collection(session, run.tenant, request.collection)
+        rows = list_faces(
+            session, collection.id, request.subject, request.cursor, request.limit + 1
+        )
+    page = rows[: request.limit]
+    faces = [
+        ListedFace(
+            subject=row.name,
+            face_id=row.number,
+            quality=row.quality,
+            purpose=row.purpose,
+            enrolled_at=row.created_at,
+            expires_at=row.expires_at,
+        )
+        for row in page
+    ]
+    return ListResult(faces=faces, next=page[-1].number if len(rows) > len(page) else None)
 
 
 def receipt(
@@ -150,7 +180,8 @@ def _import(worker: FacesWorker, run: Run[ImportRequest]) -> ImportResult:
     archive = read_archive(run.read(request.file), key)
     about = archive.about
     model = worker.encoders.choose(run.tenant, about.model)
-    if worker.encoders.open(run.tenant, model).dimensions != about.dimensions:
+    here = worker.encoders.has(run.tenant, model)
+    if here and worker.encoders.open(run.tenant, model).dimensions != about.dimensions:
         raise InvalidInput(f"The file's embeddings are not of {model}.")
     collection = plan_collection(
         run.tenant,

@@ -19,7 +19,7 @@ app = serve(
         gallery.COLLECTIONS: gallery_tasks.collections,
         gallery.ENROLL: gallery_tasks.enroll,
         gallery.IDENTIFY: identify_tasks.identify,
-        gallery.LIST: gallery_tasks.list_all,
+        upkeep.LIST: upkeep_tasks.list_all,
         gallery.DELETE: gallery_tasks.delete,
         upkeep.STATS: upkeep_tasks.stats,
         upkeep.RECEIPT: upkeep_tasks.receipt,
