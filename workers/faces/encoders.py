@@ -1,6 +1,7 @@
 """The encoders a tenant can use: the one that comes with Atelier, and those trained here."""
 
 import hashlib
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -90,9 +91,11 @@ class Encoders:
 
     def _load(self, tenant: str, model: str) -> SiameseEncoder:
         row = self._find(tenant, model)
-        content = bytes(obstore.get(self.blobs.store, row.object_name).bytes())
+        content = b""
+        with suppress(FileNotFoundError):
+            content = bytes(obstore.get(self.blobs.store, row.object_name).bytes())
         if hashlib.sha256(content).hexdigest() != row.sha256:
-            raise WrongModel(f"The file of {model} is damaged. Train it again.")
+            raise WrongModel(f"The file of {model} is gone or damaged. Train it again.")
         with TemporaryDirectory() as folder:
             path = Path(folder) / "model.safetensors"
             path.write_bytes(content)
@@ -105,7 +108,8 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     Raises ValueError for a vector that has no direction.
     """
     wide = vectors.astype(np.float64)
-    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
-    if not (np.isfinite(lengths).all() and (lengths > 1e-12).all()):
-        raise ValueError("an embedding has to have a direction: it is all zeros or too large")
-    return np.asarray((wide / lengths).astype(np.float16))
+    largest = np.abs(wide).max(axis=1, keepdims=True)
+    if not ((largest > 1e-12) & (largest < np.inf)).all():
+        raise ValueError("an embedding has to have a direction: it is all zeros or not finite")
+    wide /= largest  # else the squares of large numbers would overflow
+    return np.asarray((wide / np.linalg.norm(wide, axis=1, keepdims=True)).astype(np.float16))
