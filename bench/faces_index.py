@@ -1,6 +1,5 @@
 """Searching faces in large collections: ours beside FAISS, numpy, hnswlib, usearch and Milvus."""
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -128,7 +127,6 @@ def judge(rows: list[Row]) -> list[str]:
         f"loop, numpy and flat are exact; loop was measured on {LOOPED} faces and scaled, "
         f"milvus-lite has {MILVUS_FACES} faces at most, for it is slow",
         "hot B/face: memory that a search reads through; of hnswlib and usearch all they take",
-        f"OPENBLAS_CORETYPE, which flat's speed depends on: {os.getenv('OPENBLAS_CORETYPE')}",
     ]
     for row in rows:
         if row["index"] == "local":

@@ -131,20 +131,20 @@ def test_two_processes_do_not_write_at_once(join, gallery, rng, monkeypatch):
 
     def wait_and_upsert(*arguments: Any, **options: Any) -> None:
         writing.set()
-        go_on.wait(10)
+        go_on.wait(60)
         upsert(*arguments, **options)
 
     monkeypatch.setattr(slow._client, "upsert", wait_and_upsert)
     threads = [Thread(target=slow.apply, args=[outdated])]
     threads[0].start()
-    assert writing.wait(10)
+    assert writing.wait(60)
     threads.append(Thread(target=follow, args=[quick, gallery]))
     threads[1].start()
     threads[1].join(0.3)
     assert threads[1].is_alive()  # it has to come after what is being written
     go_on.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(quick) == 3
     assert quick.applied_seq == gallery.seq
 
