@@ -157,6 +157,22 @@ def name_faces(
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
+def find_pictures(
+    session: Session, collection_id: str, blobs: Sequence[str]
+) -> set[tuple[str, str]]:
+    """Of these pictures, (subject, picture) of those that faces were enrolled from."""
+    rows = session.execute(
+        select(FaceSubject.name, Face.blob_id)
+        .join(
+            Face,
+            (FaceSubject.collection_id == Face.collection_id)
+            & (FaceSubject.number == Face.subject_number),
+        )
+        .where(Face.collection_id == collection_id, Face.blob_id.in_(blobs))
+    )
+    return {(str(row[0]), str(row[1])) for row in rows}
+
+
 def list_faces(
     session: Session, collection_id: str, subject: str | None, after: int, limit: int
 ) -> Sequence[Any]:

@@ -268,7 +268,8 @@ ENROLL = make_task(
         "pictures": [DOT],
         "consent": _CONSENT,
     },
-    time_limit=180.0,
+    max_batch=4,
+    time_limit=600.0,
     scope="faces:enroll",
 )
 IDENTIFY = make_task(

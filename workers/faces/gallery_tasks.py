@@ -18,6 +18,7 @@ from workers.faces.gallery import (
     count_subjects,
     create_collection,
     find_collection,
+    find_pictures,
     list_collections,
     plan_collection,
 )
@@ -34,7 +35,7 @@ from workers.faces.gallery_contract import (
     RefusedFace,
 )
 from workers.faces.loaded import FacesWorker, Seen, actor, answer_each
-from workers.faces.refusals import LowQuality, NoFace, SeveralFaces, WrongModel
+from workers.faces.refusals import AlreadyEnrolled, LowQuality, NoFace, SeveralFaces, WrongModel
 from workers.runtime.run import InvalidInput, JobError, Run
 
 LOWEST_QUALITY = {"none": 0.0, "low": 0.35, "medium": 0.5, "high": 0.7}
@@ -115,9 +116,10 @@ def _enroll(worker: FacesWorker, run: Run[EnrollRequest]) -> EnrollResult:
     taken, refused = (_take_vectors if run.request.embeddings else _take_pictures)(
         worker, run, collection
     )
-    if not taken:
-        raise _explain(refused)
-    run.effects.append(partial(_store, worker.key(run.tenant), run, collection, taken))
+    if len(taken) + len(refused) == 1 and refused:  # a job of one face is about nothing else
+        raise refused[0][1]
+    if taken:
+        run.effects.append(partial(_store, worker.key(run.tenant), run, collection, taken))
     return EnrollResult(
         collection=collection.name,
         model=collection.model,
@@ -136,10 +138,14 @@ def _take_pictures(
     worker: FacesWorker, run: Run[EnrollRequest], collection: Collection
 ) -> tuple[Taken, Refused]:
     pictures = run.request.pictures or []
+    with worker.sessions.read() as session:
+        known = find_pictures(session, collection.id, pictures)
     good: list[tuple[int, Seen]] = []
     refused: Refused = []
     for item, blob_id in enumerate(pictures):
         try:
+            if (_subject(run, item), blob_id) in known:
+                raise AlreadyEnrolled("This picture of this subject is enrolled already.")
             good.append((item, _choose(worker.look_at(run.read(blob_id), 2), run.request)))
         except JobError as reason:
             refused.append((item, reason))
@@ -190,12 +196,6 @@ def _area(face: Seen) -> float:
 def _subject(run: Run[EnrollRequest], item: int) -> str:
     subjects = run.request.subjects
     return subjects[item if len(subjects) > 1 else 0]
-
-
-def _explain(refused: Refused) -> JobError:
-    """One refusal for a job of which nothing was good enough."""
-    reasons = [f"face {item}: {reason}" for item, reason in refused[:5]]
-    return type(refused[0][1])(" ".join(reasons) if len(refused) > 1 else str(refused[0][1]))
 
 
 def _store(

@@ -129,7 +129,9 @@ class VerifyResult(Message):
 
     same: bool
     band: Band
-    score: float | None = Field(description="1 - d/2, where d is the squared distance.")
+    score: float | None = Field(
+        description="1 - d/2, where d is the squared distance; of a classifier, the probability."
+    )
     threshold: float
     target_fmr: float | None = Field(description="What the threshold was chosen for.")
     method: str

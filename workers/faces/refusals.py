@@ -53,6 +53,12 @@ class SeveralFaces(JobError):
     code = "several_faces"
 
 
+class AlreadyEnrolled(JobError):
+    """The same picture a second time would only make the subject look more certain."""
+
+    code = "already_enrolled"
+
+
 class LowQuality(JobError):
     """The face is too small, blurred or turned away to be told from others."""
 

@@ -146,9 +146,9 @@ def choose_gallery_threshold(
     if measured is None or measured["target_fpir"] != target:
         return scale.gallery_threshold(target, collection.faces), False
     threshold = float(measured["threshold"])
-    if collection.faces <= GROWN * measured["faces"]:
+    if measured["enough"] and collection.faces <= GROWN * measured["faces"]:
         return threshold, True
     if isinstance(scale, UnknownScale):
         return threshold, False
-    # More faces, more chances to be mistaken.
+    # Too few false matches stand behind it, or there are more chances to be mistaken by now.
     return max(scale.gallery_threshold(target, collection.faces), threshold), False

@@ -18,7 +18,7 @@ from workers.faces.encoders import WORKER
 from workers.faces.evaluate import measure, score_pairs
 from workers.faces.folders import FaceFolders, fit_square, read_zip
 from workers.faces.loaded import FacesWorker, actor, answer_each
-from workers.faces.metrics import draw_roc
+from workers.faces.metrics import draw_roc, equal_error_rate
 from workers.faces.picture_contract import DEFAULT_MODEL
 from workers.faces.refusals import WrongModel
 from workers.faces.siamese import Architecture, SiameseNet, save_network, to_faces
@@ -36,6 +36,7 @@ from workers.runtime.images import encode_jpeg
 from workers.runtime.run import InvalidInput, JobError, Run
 
 MODEL_LIMIT = 2**30  # bytes of one trained model
+USELESS = 0.45  # an equal error rate that is hardly better than guessing
 LEAST_TEST = 2  # people: fewer have no pair of strangers
 
 
@@ -68,6 +69,12 @@ def _train(worker: FacesWorker, run: Run[TrainRequest]) -> TrainResult:
     except ValueError as error:
         raise InvalidInput(str(error)) from error
     genuine, impostor = _score(trained.network, test)
+    if equal_error_rate(genuine, impostor) > USELESS:
+        shutil.rmtree(folder)
+        raise InvalidInput(
+            "The network did not learn to tell people apart it had not seen. Send more people or "
+            "pictures, another `seed`, or mining=semi-hard; nothing was kept."
+        )
     found = {**trained.metrics, **_summarise(genuine, impostor)}
     roc = run.save(encode_jpeg(draw_roc(genuine, impostor, f"{len(test.names)} unseen people")))
     _register(worker, run, trained.network, found, folder)

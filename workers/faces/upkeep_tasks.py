@@ -132,7 +132,12 @@ def _calibrate(worker: FacesWorker, run: Run[CalibrateRequest]) -> CalibrateResu
     )
 
     def store(session: Session) -> None:
-        values = {"threshold": found.threshold, "target_fpir": target, "faces": found.faces}
+        values = {
+            "threshold": found.threshold,
+            "target_fpir": target,
+            "faces": found.faces,
+            "enough": found.enough,
+        }
         set_calibration(session, collection, target, values)
         append_line(session, key, actor(run), "calibrate", collection.name, values)
 

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from tests.workers.faces.site import make_vectors
 from workers.faces.gallery import plan_collection
 from workers.faces.picture_contract import Band
+from workers.faces.refusals import NotCalibrated
 from workers.faces.thresholds import (
     GROWN,
     MeasuredScale,
     Scale,
     ShippedScale,
+    UnknownScale,
     choose_gallery_threshold,
     compare,
 )
@@ -120,7 +122,7 @@ def test_a_trained_model_has_no_classifier_and_says_what_it_has(method: str):
 
 
 def test_a_collection_uses_its_calibration_while_it_fits():
-    measured = {"threshold": 0.9, "target_fpir": 0.01, "faces": 1000}
+    measured = {"threshold": 0.9, "target_fpir": 0.01, "faces": 1000, "enough": True}
     estimated = TRAINED.gallery_threshold(0.01, 1000)
     fits = plan(1000, calibration=measured)
     assert choose_gallery_threshold(TRAINED, fits, None) == (0.9, True)
@@ -134,7 +136,7 @@ def test_a_collection_uses_its_calibration_while_it_fits():
 
 def test_a_collection_that_has_outgrown_its_calibration_is_careful():
     for threshold in (0.2, 0.99):
-        measured = {"threshold": threshold, "target_fpir": 0.01, "faces": 1000}
+        measured = {"threshold": threshold, "target_fpir": 0.01, "faces": 1000, "enough": True}
         just, over = (plan(faces, calibration=measured) for faces in (1500, 1501))
         assert choose_gallery_threshold(TRAINED, just, None) == (threshold, True)
         estimated = TRAINED.gallery_threshold(0.01, 1501)
@@ -143,5 +145,21 @@ def test_a_collection_that_has_outgrown_its_calibration_is_careful():
 
 
 def test_a_collection_that_was_empty_when_measured_is_measured_no_more():
-    measured = {"threshold": 0.5, "target_fpir": 0.01, "faces": 0}
+    measured = {"threshold": 0.5, "target_fpir": 0.01, "faces": 0, "enough": True}
     assert choose_gallery_threshold(TRAINED, plan(1, calibration=measured), None)[1] is False
+
+
+def test_a_calibration_that_rests_on_too_little_is_a_lower_bound_only():
+    measured = {"threshold": 0.1, "target_fpir": 0.01, "faces": 1000, "enough": False}
+    estimated = TRAINED.gallery_threshold(0.01, 1000)
+    found = choose_gallery_threshold(TRAINED, plan(1000, calibration=measured), None)
+    assert found == (estimated, False)
+
+
+def test_of_an_encoder_that_is_not_here_only_a_calibration_tells_a_threshold():
+    measured = {"threshold": 0.4, "target_fpir": 0.01, "faces": 1000, "enough": False}
+    scale = UnknownScale("arcface@1")
+    with pytest.raises(NotCalibrated, match=r"faces\.calibrate"):
+        choose_gallery_threshold(scale, plan(1000), None)
+    assert choose_gallery_threshold(scale, plan(1000, calibration=measured), None) == (0.4, False)
+    assert scale.band(0.9) == "uncertain"
