@@ -49,7 +49,7 @@ def test_every_scope_is_documented():
 
 def test_every_task_of_this_repository_is_in_a_readme():
     for task in load_tasks().values():
-        folder = ROOT / "workers" / task.queue
+        folder = ROOT / "workers" / task.worker
         if folder.exists():
             assert task.name in (folder / "README.md").read_text()
 

@@ -12,7 +12,7 @@ from shared.contract import Message
 
 ROOT = Path(__file__).parents[2]
 OURS = [name for name in find_workers() if (ROOT / "workers" / name).exists()]
-TASKS = [task for task in load_tasks().values() if task.queue in OURS]
+TASKS = [task for task in load_tasks().values() if task.worker in OURS]
 MODEL_LIBRARIES = ("torch", "torchvision", "faiss", "numpy", "PIL")
 
 
@@ -58,7 +58,7 @@ def test_every_task_has_a_method(name):
     served = [n for n in called if getattr(n.func, "id", "") == "serve"]
     assert len(served) == 1
     assert served[0].args[0].value == name
-    tasks = [task for task in TASKS if task.queue == name]
+    tasks = [task for task in TASKS if task.worker == name]
     assert len(served[0].args[2].keys) == len(tasks)
 
 
