@@ -185,6 +185,17 @@ def test_a_build_that_is_killed_at_any_step_loses_nothing(stored, place, rng, op
     assert list_files(place) == name_files(manifest)
 
 
+def test_what_a_killed_build_left_goes_before_more_is_written(stored, place, rng, monkeypatch):
+    stored.enrol(make_faces(rng, 5, D))
+    run(stored, place)
+    left = place.folder / "left.rows"
+    left.touch()
+    die_at(1, monkeypatch)  # 0 is the removal
+    with pytest.raises(Killed):
+        run(stored, place)
+    assert not left.exists()
+
+
 def die_at(step, patch):
     """The step-th time a file is made durable, renamed or removed is the last."""
     calls = itertools.count()

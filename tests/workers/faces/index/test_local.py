@@ -132,15 +132,48 @@ def test_a_face_deleted_while_its_generation_is_built_is_not_found(
     stored, open_here, rng, tmp_path
 ):
     numbers = stored.enrol(make_faces(rng, 50, D))
-    index = open_here(stored, start_build=Still)
+    index = open_here(stored, purge_within=0.0)
     follow(index, stored)
-    BuiltHere(stored, tmp_path)  # a build by another process reads all of them
+    BuiltHere(stored, tmp_path)  # by another process, with all of them
     stored.delete(*numbers[:10])
     follow(index, stored)
-    index.tend()  # and here is what it wrote
-    assert index.describe()["generation"] == 1
+    index.tend()  # takes over what it wrote
+    assert (index.describe()["generation"], index.describe()["dead"]) == (1, 10)
     check(index, stored, rng)
-    assert index.describe()["dead"] == 10
+    build_now(index)
+    assert (index.describe()["clean_seq"], index.describe()["dead"]) == (2, 0)
+
+
+def test_a_deletion_is_remembered_past_generations_that_are_older_than_the_face(
+    stored, open_here, rng, tmp_path
+):
+    folder, first = tmp_path / stored.collection_id, tmp_path / "first"
+    stored.enrol(make_faces(rng, 50, D))
+    BuiltHere(stored, tmp_path)
+    index = open_here(stored, start_build=Still)
+    shutil.copytree(folder, first)
+    [newest] = stored.enrol(make_faces(rng, 1, D))
+    BuiltHere(stored, tmp_path)
+    shutil.move(folder, tmp_path / "second")
+    follow(index, stored)
+    stored.delete(newest)
+    follow(index, stored)
+    for generation in ("first", "second"):  # the second was begun before the deletion
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.move(tmp_path / generation, folder)
+        index.tend()
+        check(index, stored, rng)
+
+
+def test_changes_that_overlap_are_taken_up_once(stored, open_here, rng):
+    index = open_here(stored)
+    [gone, *_] = stored.enrol(make_faces(rng, 20, D))
+    before = stored.changes()
+    index.apply(before)
+    stored.delete(gone)
+    index.apply(stored.changes(1))
+    index.apply(replace(before, seq=3))  # as if read again from the beginning, and late
+    assert index.numbers().tolist() == sorted(stored.live)
 
 
 def test_deleted_faces_leave_the_files_in_time(stored, open_here, rng):
