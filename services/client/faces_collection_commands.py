@@ -29,6 +29,10 @@ def create(
         float | None, typer.Option(metavar="DAYS", help="Delete every face after so many days.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="The encoder; fixed from then on.")] = None,
+    dimensions: Annotated[
+        int | None,
+        typer.Option(min=2, help="Of an encoder that is not here: numbers of its embeddings."),
+    ] = None,
     backend: Backend = BackendName.local,
     description: Annotated[str, typer.Option(help="What it is for.")] = "",
     as_json: Json = False,
@@ -40,6 +44,7 @@ def create(
         "collection": collection,
         "description": description,
         "model": model,
+        "dimensions": dimensions,
         "backend": backend,
         "retention": None if retention is None else retention * DAY,
         "target_fpir": fpir,

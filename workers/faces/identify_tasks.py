@@ -58,13 +58,13 @@ class Search:
 def identify(
     worker: FacesWorker, batch: Sequence[Run[IdentifyRequest]]
 ) -> list[IdentifyResult | JobError]:
-    """Probes of one collection are searched together, whichever jobs they belong to."""
+    """Probes that ask the same of one collection are searched together, whatever their jobs."""
     known: dict[tuple[str, str], Collection | JobError] = {}
     prepared = [_try_prepare(worker, run, known) for run in batch]
-    groups: dict[str, list[Search]] = defaultdict(list)
+    groups: dict[tuple[str, int, float], list[Search]] = defaultdict(list)
     for search in prepared:
         if isinstance(search, Search):
-            groups[search.collection.id].append(search)
+            groups[search.collection.id, search.limit, search.lowest].append(search)
     answers: dict[str, IdentifyResult | JobError] = {}
     for group in groups.values():
         answers |= _answer_group(worker, group)
@@ -138,22 +138,14 @@ def _find(
 def _answer_group(worker: FacesWorker, group: list[Search]) -> dict[str, IdentifyResult | JobError]:
     collection = group[0].collection
     queries = np.concatenate([search.vectors for search in group]).astype(np.float32)
+    find = partial(worker.indexes.search, collection)
     try:
-        found = iter(
-            find_subjects(
-                partial(worker.indexes.search, collection),
-                queries,
-                collection.faces,
-                max(search.limit for search in group),
-                min(search.lowest for search in group),
-            )
-        )
+        found = find_subjects(find, queries, collection.faces, group[0].limit, group[0].lowest)
     except JobError as refusal:  # the collection was deleted just now
         return {search.run.job_id: refusal for search in group}
+    probes = iter(found)
     for search in group:
-        search.matches = [
-            [match for match in next(found) if match.score >= search.lowest] for _ in search.faces
-        ]
+        search.matches = [next(probes) for _ in search.faces]
     numbers = {m.number for search in group for near in search.matches for m in near}
     with worker.sessions.read() as session:
         names = name_faces(session, collection.id, numbers)

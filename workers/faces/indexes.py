@@ -4,8 +4,9 @@ import hashlib
 import os
 import socket
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -13,7 +14,7 @@ import structlog
 from sqlalchemy import select
 
 from shared.db import Sessions
-from shared.face_tables import Face, FacePurge
+from shared.face_tables import Face, FacePurge, FaceReplica
 from shared.sealing import Keyring, Tampered
 from shared.settings import Settings
 from workers.faces.gallery import Collection, read_collection
@@ -25,6 +26,8 @@ from workers.faces.refusals import UnknownCollection
 
 log = structlog.get_logger()
 
+ERASE_AGAIN = 30.0  # seconds between requests to a server to erase something
+DONE = object()
 KEPT = 256  # collections open at once; the one unused for longest is closed
 
 
@@ -35,6 +38,8 @@ class Indexes:
         self.settings, self.sessions, self.keyring = settings, sessions, keyring
         self._open: OrderedDict[str, tuple[Collection, VectorBackend]] = OrderedDict()
         self._lock = threading.RLock()
+        self._erasing: dict[str, Iterator[None]] = {}  # deleted collections, on a server
+        self._erase_at = 0.0  # monotonic seconds
 
     def search(self, collection: Collection, queries: np.ndarray, count: int) -> Candidates:
         """(B, D) float32 unit vectors -> candidates; every change up to `collection.seq` counts.
@@ -77,11 +82,11 @@ class Indexes:
     def _tend_one(self, collection_id: str) -> None:
         with self.sessions.read() as session:
             collection = read_collection(session, collection_id)
+        if collection is None:
+            self._erase(collection_id)
+            return
         with self._lock:
-            if collection is None:
-                self._erase(collection_id)
-            else:
-                self.follow(collection).tend()
+            self.follow(collection).tend()
 
     def describe(self, collection: Collection) -> tuple[dict[str, int | float | str], int]:
         """What the index says of itself, and how many changes it had not seen when asked."""
@@ -154,9 +159,26 @@ class Indexes:
             self._open.pop(collection_id)[1].close()
 
     def _erase(self, collection_id: str) -> None:
-        """The collection is deleted: nothing of it may stay on this machine."""
-        self._close(collection_id)
+        """The collection is deleted: nothing of it may stay, here or on a server."""
+        with self._lock:
+            self._close(collection_id)
         erase_collection(collection_id, self.settings.faces, self.sessions)
+        with self.sessions.read() as session:
+            served = session.get(FaceReplica, (collection_id, "milvus"))
+        if served and self.settings.milvus_uri:
+            self._erase_on_server(collection_id)
+
+    def _erase_on_server(self, collection_id: str) -> None:
+        """A moment's work each time; begun again after a while if the server still holds it."""
+        steps = self._erasing.pop(collection_id, None)
+        if steps is None and time.monotonic() >= self._erase_at:
+            from workers.faces.index import milvus_server  # an extra: only if it is chosen
+
+            self._erase_at = time.monotonic() + ERASE_AGAIN
+            uri, token = self.settings.milvus_uri, self.settings.milvus_token
+            steps = milvus_server.erase_collection(uri, token, collection_id, self.sessions)
+        if steps is not None and next(steps, DONE) is not DONE:
+            self._erasing[collection_id] = steps
 
 
 def digest_numbers(numbers: np.ndarray) -> str:

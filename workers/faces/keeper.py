@@ -1,7 +1,6 @@
 """The thread that keeps a worker's indexes up to date while nobody searches, and ends retention."""
 
 import threading
-import time
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +18,6 @@ from workers.faces.refusals import UnknownCollection, UnknownFace
 log = structlog.get_logger()
 
 TICK = 1.0  # seconds; how soon a deleted face is out of the memory of every process
-SWEEP_EVERY = 10.0  # seconds between looks for faces whose time is over
 
 
 class Keeper(threading.Thread):
@@ -32,7 +30,6 @@ class Keeper(threading.Thread):
         self.sessions, self.keyring = sessions, keyring
         self.indexes, self.blobs = indexes, blobs
         self.stopping = threading.Event()
-        self._swept_at = float("-inf")
 
     def run(self) -> None:
         while not self.stopping.wait(TICK):
@@ -43,9 +40,7 @@ class Keeper(threading.Thread):
 
     def tick(self) -> None:
         self.indexes.tend()
-        if time.monotonic() - self._swept_at >= SWEEP_EVERY:
-            self._swept_at = time.monotonic()
-            delete_expired(self.sessions, self.keyring)
+        delete_expired(self.sessions, self.keyring)
         erase_pictures(self.sessions, self.blobs)
         try:
             settle_receipts(self.sessions)

@@ -8,23 +8,22 @@ is left over goes with the next build.
 
 import os
 import secrets
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 
 import faiss
 import numpy as np
 import structlog
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, func, select
 
 from shared.db import Sessions, db_now, insert_into, open_db
 from shared.face_tables import Face, FaceCollection, FaceDeletion, FaceReplica
 from shared.logs import configure_logs
 from shared.sealing import Keyring, Tampered
 from shared.settings import read_settings
+from workers.faces.index.erase import erase_collection
 from workers.faces.index.files import (
     LOCK,
     MANIFEST,
@@ -147,18 +146,6 @@ def record(sessions: Sessions, place: Place, replica: str, seq: int) -> None:
         )
 
 
-def forget(sessions: Sessions, folder: Path, collection_id: str, replica: str) -> None:
-    """A collection that is gone leaves no file here."""
-    with lock(folder):
-        shutil.rmtree(folder)
-    with sessions.begin() as session:
-        session.execute(
-            delete(FaceReplica).where(
-                FaceReplica.collection_id == collection_id, FaceReplica.replica == replica
-            )
-        )
-
-
 def main(collection_id: str) -> None:
     os.nice(10)  # searches go first
     settings = read_settings()
@@ -166,14 +153,14 @@ def main(collection_id: str) -> None:
     faiss.omp_set_num_threads(1)
     sessions = open_db(settings.database, pool_size=1)
     faces = settings.faces
-    folder, replica = faces / collection_id, read_replica(faces)
     with sessions.read() as session:
         collection = session.get(FaceCollection, collection_id)
     if collection is None:
-        forget(sessions, folder, collection_id, replica)
+        erase_collection(collection_id, faces, sessions)
     else:
         key = Keyring(settings, sessions).key(collection.tenant)
-        build(sessions, Place(folder, collection_id, collection.dimensions, key), replica)
+        place = Place(faces / collection_id, collection_id, collection.dimensions, key)
+        build(sessions, place, read_replica(faces))
 
 
 if __name__ == "__main__":
