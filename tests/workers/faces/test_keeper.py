@@ -107,18 +107,6 @@ def test_a_tick_deletes_forgets_and_settles(keeper: Keeper):
         assert session.scalars(select(FacePurge.purged_at)).one() is not None
 
 
-def test_expired_faces_are_looked_for_now_and_then(keeper: Keeper, monkeypatch):
-    collection = add_collection(keeper.sessions)
-    keeper.tick()
-    add_faces(keeper.sessions, collection, "a")
-    set_expiry(keeper.sessions, collection, PAST)
-    keeper.tick()
-    assert count(keeper.sessions, Face) == 1
-    monkeypatch.setattr(module, "SWEEP_EVERY", 0.0)
-    keeper.tick()
-    assert count(keeper.sessions, Face) == 0
-
-
 def test_the_thread_outlives_a_tick_that_fails(keeper: Keeper, monkeypatch):
     monkeypatch.setattr(module, "TICK", 0.01)
     ticks: list[int] = []
