@@ -3,16 +3,30 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from shared.db import db_now, insert_into
+from shared.db import db_now
 from shared.face_tables import FaceAudit, FaceAuditHead
 from shared.sealing import TenantKey
 
 AT_ONCE = 1000  # lines read at a time when the chain is checked
+
+
+# Built once: making a statement costs more than running it, and every search writes a line.
+HEADS, LINES = cast(Table, FaceAuditHead.__table__), cast(Table, FaceAudit.__table__)
+NEXT = {
+    name: make(HEADS)
+    .values(tenant=bindparam("tenant"), position=1, digest="")
+    .on_conflict_do_update(index_elements=["tenant"], set_={"position": HEADS.c.position + 1})
+    .returning(HEADS.c.position, HEADS.c.digest, db_now().label("at"))
+    for name, make in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+WRITE = insert(LINES)
+MOVE = update(HEADS).where(HEADS.c.tenant == bindparam("whose")).values(digest=bindparam("newest"))
 
 
 @dataclass(frozen=True)
@@ -33,19 +47,13 @@ def append_line(
     detail: Mapping[str, Any],
 ) -> None:
     """Add a line in the transaction of what it tells of. It holds no name and no embedding."""
-    first = insert_into(session, FaceAuditHead).values(tenant=actor.tenant, position=0, digest="")
-    session.execute(first.on_conflict_do_nothing())
+    connection = session.connection()
     # This row's lock is held to the end of the transaction: lines have one order.
-    head = session.execute(
-        update(FaceAuditHead)
-        .where(FaceAuditHead.tenant == actor.tenant)
-        .values(position=FaceAuditHead.position + 1)
-        .returning(FaceAuditHead.position, FaceAuditHead.digest)
-    ).one()
+    head = connection.execute(NEXT[connection.dialect.name], {"tenant": actor.tenant}).one()
     line = {
         "tenant": actor.tenant,
         "position": head.position,
-        "at": session.scalar(select(db_now())),
+        "at": head.at,
         "key_id": actor.key_id,
         "job_id": actor.job_id,
         "action": action,
@@ -53,10 +61,8 @@ def append_line(
         "detail": dict(detail),
     }
     digest = sign_line(key, head.digest, line)
-    session.execute(insert(FaceAudit).values(**line, digest=digest))
-    session.execute(
-        update(FaceAuditHead).where(FaceAuditHead.tenant == actor.tenant).values(digest=digest)
-    )
+    connection.execute(WRITE, {**line, "digest": digest})
+    connection.execute(MOVE, {"whose": actor.tenant, "newest": digest})
 
 
 def sign_line(key: TenantKey, before: str, line: Mapping[str, Any]) -> str:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from shared.db import db_now, insert_into
@@ -41,6 +42,19 @@ class Turn:
     first_number: int  # the first of the numbers reserved for it
 
 
+# Built once: making a statement costs more than running it, and every search is charged.
+SEARCHES = cast(Table, FaceSearches.__table__)
+CHARGE = {
+    name: make(SEARCHES)
+    .values(tenant=bindparam("tenant"), day=bindparam("day"), probes=bindparam("probes"))
+    .on_conflict_do_update(
+        index_elements=["tenant", "day"],
+        set_={"probes": SEARCHES.c.probes + bindparam("probes")},
+    )
+    .returning(SEARCHES.c.probes)
+    for name, make in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+NOW = select(db_now())
 COLUMNS = [getattr(FaceCollection, name) for name in Collection.__dataclass_fields__]
 
 
@@ -203,19 +217,16 @@ def list_faces(
 
 def count_searches(session: Session, tenant: str) -> int:
     """Probes the tenant has searched with today (UTC)."""
-    day = int((session.scalar(select(db_now())) or 0.0) // DAY)
+    day = int((session.scalar(NOW) or 0.0) // DAY)
     used = select(FaceSearches.probes).where(FaceSearches.tenant == tenant, FaceSearches.day == day)
     return session.scalar(used) or 0
 
 
 def charge_searches(session: Session, tenant: str, probes: int, quota: int) -> None:
     """Count searches of today. Raises QuotaExceeded, and then they are not counted."""
-    day = int((session.scalar(select(db_now())) or 0.0) // DAY)
-    row = insert_into(session, FaceSearches).values(tenant=tenant, day=day, probes=probes)
-    used = session.scalar(
-        row.on_conflict_do_update(
-            index_elements=["tenant", "day"], set_={"probes": FaceSearches.probes + probes}
-        ).returning(FaceSearches.probes)
-    )
-    if (used or 0) > quota:
+    day = int((session.scalar(NOW) or 0.0) // DAY)
+    connection = session.connection()
+    charge = CHARGE[connection.dialect.name]
+    used = connection.execute(charge, {"tenant": tenant, "day": day, "probes": probes}).scalar_one()
+    if used > quota:
         raise QuotaExceeded(quota)

@@ -47,8 +47,8 @@ def find_subjects(
         scores = rescore(queries[waiting], candidates)
         unfinished = []
         for row, query in enumerate(waiting):
-            near = [match for match in group(candidates, scores, row) if match.score >= lowest]
-            found[query] = near[:limit]
+            near = group(candidates, scores[row], row, lowest)
+            found[query] = [_match(candidates, scores[row], row, own) for own in near[:limit]]
             # Until here another face could be among the matches, or be as near as the last one.
             end = found[query][-1].score if len(near) >= limit else lowest
             furthest = scores[row].min(initial=np.inf, where=scores[row] > -np.inf)
@@ -59,25 +59,26 @@ def find_subjects(
     return found
 
 
-def group(candidates: Candidates, scores: np.ndarray, row: int) -> list[Match]:
-    """The subjects among one query's candidates, best first, of equals the first enrolled."""
-    faces: dict[int, list[int]] = {}
-    for place in np.lexsort((candidates.numbers[row], -scores[row])):
-        if scores[row, place] > -np.inf:
-            faces.setdefault(int(candidates.subjects[row, place]), []).append(int(place))
-    return [_match(candidates, scores, row, subject, own) for subject, own in faces.items()]
+def group(candidates: Candidates, scores: np.ndarray, row: int, lowest: float) -> list[list[int]]:
+    """The places of one query's candidates by subject, nearest first, of equals the first enrolled.
+
+    `scores` (K,) are the query's; subjects without a face that scores `lowest` are left out.
+    """
+    places: dict[int, list[int]] = {}
+    for place in np.lexsort((candidates.numbers[row], -scores)).tolist():
+        if scores[place] > -np.inf:
+            places.setdefault(int(candidates.subjects[row, place]), []).append(place)
+    return [own for own in places.values() if scores[own[0]] >= lowest]
 
 
-def _match(
-    candidates: Candidates, scores: np.ndarray, row: int, subject: int, own: list[int]
-) -> Match:
+def _match(candidates: Candidates, scores: np.ndarray, row: int, own: list[int]) -> Match:
     # The query's score with the normalised mean is the mean score over the mean's length.
     mean = candidates.vectors[row, own].astype(np.float64).mean(axis=0)
     length = float(np.linalg.norm(mean)) or 1.0
     return Match(
-        subject=subject,
+        subject=int(candidates.subjects[row, own[0]]),
         number=int(candidates.numbers[row, own[0]]),
-        score=float(scores[row, own[0]]),
-        mean_score=round(float(scores[row, own].mean()) / length, DECIMALS),
+        score=float(scores[own[0]]),
+        mean_score=round(float(scores[own].mean()) / length, DECIMALS),
         faces=len(own),
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.workers.faces.site import make_vectors
 from workers.faces.index.backend import Candidates
-from workers.faces.matching import DECIMALS, FIRST_LOOK, find_subjects, group, rescore
+from workers.faces.matching import DECIMALS, FIRST_LOOK, find_subjects, rescore
 
 # Few directions, so that many faces score alike.
 CORNERS = np.array(np.meshgrid(*[[-1, 0, 1]] * 3)).reshape(3, -1).T
@@ -130,8 +130,9 @@ def test_the_mean_score_is_that_of_the_mean_of_the_subjects_faces():
     vectors = make_vectors(12)
     faces = Faces(vectors, np.arange(12) % 3)
     query = make_vectors(1, seed=5)
-    candidates = faces.search(query.astype(np.float32), 12)
-    for match in group(candidates, rescore(query, candidates), 0):
+    [matches] = find(faces, query, 3, -1.0)
+    assert len(matches) == 3
+    for match in matches:
         own = vectors[match.subject :: 3].astype(np.float64)
         mean = own.mean(axis=0) / np.linalg.norm(own.mean(axis=0))
         assert match.mean_score == pytest.approx(float(mean @ query[0]), abs=1e-5)
@@ -141,6 +142,5 @@ def test_the_mean_score_is_that_of_the_mean_of_the_subjects_faces():
 def test_opposite_faces_of_one_subject_have_no_mean_but_a_score():
     vector = make_vectors(1)
     faces = Faces(np.concatenate([vector, -vector]), np.array([1, 1]))
-    candidates = faces.search(vector.astype(np.float32), 2)
-    [match] = group(candidates, rescore(vector, candidates), 0)
+    [[match]] = find(faces, vector, 2, -1.0)
     assert (match.number, match.mean_score) == (10, pytest.approx(0.0, abs=1e-6))
