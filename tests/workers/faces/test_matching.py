@@ -130,7 +130,7 @@ def test_the_mean_score_is_that_of_the_mean_of_the_subjects_faces():
     vectors = make_vectors(12)
     faces = Faces(vectors, np.arange(12) % 3)
     query = make_vectors(1, seed=5)
-    [matches] = find(faces, query, 3, -1.0)
+    [matches] = find_subjects(faces.search, query.astype(np.float32), 12, 3, -1.0)
     assert len(matches) == 3
     for match in matches:
         own = vectors[match.subject :: 3].astype(np.float64)
@@ -142,5 +142,5 @@ def test_the_mean_score_is_that_of_the_mean_of_the_subjects_faces():
 def test_opposite_faces_of_one_subject_have_no_mean_but_a_score():
     vector = make_vectors(1)
     faces = Faces(np.concatenate([vector, -vector]), np.array([1, 1]))
-    [[match]] = find(faces, vector, 2, -1.0)
+    [[match]] = find_subjects(faces.search, vector.astype(np.float32), 2, 2, -1.0)
     assert (match.number, match.mean_score) == (10, pytest.approx(0.0, abs=1e-6))
