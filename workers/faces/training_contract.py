@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from shared.contract import Blob, Message, Task
+from workers.faces.picture_contract import DEFAULT_MODEL
 
 ModelName = Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Zip = Annotated[str, Blob(("application/zip",)), Field(description="A zip: a folder per person.")]
@@ -21,6 +22,13 @@ class TrainRequest(Message):
     steps: int = Field(600, ge=1, le=100_000)
     seed: int = Field(0, ge=0, le=2**31)
     held_out: float = Field(0.25, gt=0, lt=1, description="Part of the people to test on.")
+
+    @field_validator("name")
+    @classmethod
+    def _not_shipped(cls, name: str) -> str:
+        if name == DEFAULT_MODEL.partition("@")[0]:
+            raise ValueError(f"{name} comes with Atelier: choose another name")
+        return name
 
 
 class TrainResult(Message):
