@@ -7,22 +7,24 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Text, cast, select, update
 from sqlalchemy.orm import Session
 
 from shared.db import Sessions, insert_into
 from shared.settings import Settings
-from shared.tables import SealedKey
+from shared.tables import Job, SealedKey
 
 NONCE = 12  # bytes
 OVERHEAD = NONCE + 16  # bytes that sealing adds: the nonce before, the tag after
 KEY = 32
+JOBS_AT_ONCE = 1000  # of one query: databases limit its parameters
 
 
 class Tampered(Exception):
@@ -155,6 +157,25 @@ def open_fields(
             content = key.open(_read_sealed(opened[name]), _field_context(job_id, name))
             opened[name] = json.loads(content)
     return opened
+
+
+def forget_fields(session: Session, job_ids: Sequence[str]) -> None:
+    """Take what is sealed out of the requests of those jobs that have ended."""
+    for start in range(0, len(job_ids), JOBS_AT_ONCE):
+        ended = session.execute(
+            select(Job.id, Job.request).where(
+                Job.id.in_(job_ids[start : start + JOBS_AT_ONCE]),
+                Job.finished_at.is_not(None),
+                cast(Job.request, Text).contains('{"sealed":'),
+            )
+        ).all()
+        for job_id, request in ended:
+            kept = {name: None if _is_sealed(value) else value for name, value in request.items()}
+            session.execute(update(Job).where(Job.id == job_id).values(request=kept))
+
+
+def _is_sealed(value: Any) -> bool:
+    return isinstance(value, dict) and list(value) == ["sealed"]
 
 
 def _read_sealed(value: Any) -> bytes:

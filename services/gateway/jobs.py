@@ -20,6 +20,7 @@ from services.gateway.views import JobList, JobView, StateName, show_job
 from shared.events import Event
 from shared.jobs import store
 from shared.jobs.machine import State
+from shared.sealing import forget_fields
 from shared.tables import QUEUED, Job
 
 EVENT_ID = re.compile(r"\d{1,20}-\d{1,20}")
@@ -123,6 +124,7 @@ def _cancel(tenant: str, job_id: str) -> dict[str, Any]:
     with ctx.sessions.begin() as session:
         job = find_job(session, tenant, job_id)
         ended = store.cancel(session, tenant, job_id)
+        forget_fields(session, [job_id])
         session.refresh(job)
     if ended and ended.state is State.CANCELLED:
         ctx.events.publish([Event(job_id, "cancelled")])

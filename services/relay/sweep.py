@@ -7,6 +7,7 @@ from shared.blobs import Blobs
 from shared.db import Sessions, db_now
 from shared.events import Events, outcome_event
 from shared.jobs import store
+from shared.sealing import forget_fields
 from shared.settings import Settings
 from shared.tables import IdempotencyKey, Job, WorkerProcess
 
@@ -28,6 +29,7 @@ class Sweeper:
         with self.sessions.begin() as session:
             moved = store.expire(session, self.settings.max_failures)
             moved += store.pass_deadline(session)
+            forget_fields(session, [job.id for job in moved])
         for job in moved:
             log.info("job taken back", job=job.id, state=job.state, reason=job.error_code)
         self.events.publish(

@@ -20,7 +20,7 @@ from shared.db import Sessions
 from shared.events import Event, Events, outcome_event
 from shared.jobs import store
 from shared.jobs.machine import DEADLINE_EXCEEDED, State
-from shared.sealing import Keyring, Tampered, open_fields, seal_fields
+from shared.sealing import Keyring, Tampered, forget_fields, open_fields, seal_fields
 from shared.settings import Settings
 from workers.runtime.heartbeat import Heartbeat
 from workers.runtime.run import Cancelled, Effect, InvalidInput, JobError, Run, TooLarge
@@ -276,6 +276,7 @@ def _finish(session: Session, claim: store.Claim, outcome: Outcome) -> Event | N
     state, code, detail = outcome.state, outcome.code, outcome.detail
     if state is None:
         released = store.release(session, claim)
+        forget_fields(session, [claim.id])  # if it was to be cancelled, it has ended
         return Event(claim.id, "queued", {"reason": "worker stopped"}) if released else None
     if not store.finish(session, claim, state, outcome.result, code, detail, outcome.request):
         log.warning("late outcome discarded", job=claim.id)

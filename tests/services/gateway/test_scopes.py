@@ -18,6 +18,7 @@ from tests.services.gateway.clients import (
     context_of,
     count_rows,
     inline,
+    read_request,
     send_form,
     submit,
 )
@@ -140,6 +141,17 @@ def test_no_file_of_the_database_holds_a_sealed_field_in_clear(
     assert b'"sealed"' in content
     for number in VECTOR:
         assert str(number)[2:10].encode() not in content
+
+
+def test_a_job_that_is_cancelled_before_it_runs_forgets_its_sealed_field(
+    each_app: APIFlask, make_client: MakeClient
+):
+    client = make_client(each_app)
+    cancelled, other = (submit(client, LOOK, json={"vector": VECTOR}) for _ in "12")
+    assert client.post(f"/v1/jobs/{cancelled}/cancel").json["state"] == "cancelled"
+    assert "vector" not in read_request(each_app, cancelled)
+    assert read_request(each_app, cancelled) == {"tags": ["a"]}
+    assert "vector" in read_request(each_app, other)
 
 
 def test_a_sealed_field_does_not_come_back_with_its_job(client: FlaskClient):

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import pytest
 from sqlalchemy.orm import Session
 
+from services.relay.sweep import Sweeper
 from shared.contract import Message, Sealed, Task
 from shared.jobs.machine import State
 from shared.sealing import open_fields, seal_fields
@@ -131,6 +132,40 @@ def test_a_job_that_is_handed_back_keeps_it_for_the_next_worker(quiz: Quiz):
     quiz.run(stop, LOOK)
     job = quiz.job(job_id)
     assert (job.state, job.request) == (State.QUEUED, sealed)
+
+
+def test_a_job_that_is_handed_back_and_was_to_be_cancelled_forgets_it(quiz: Quiz):
+    [job_id] = add(quiz, [1])
+
+    def stop(_: Batch) -> list[Sight | JobError]:
+        quiz.heartbeat.stopping.set()
+        quiz.change(job_id, cancel_requested=True)
+        raise Cancelled
+
+    quiz.run(stop, LOOK)
+    job = quiz.job(job_id)
+    assert (job.state, job.request) == (State.CANCELLED, {"number": 1, "vector": None})
+
+
+LOST = {"state": "running", "fence": 1, "lease_until": 1.0, "dispatched_at": None}
+TAKEN_BACK: dict[str, tuple[dict[str, Any], State]] = {
+    "worker lost": ({**LOST, "failures": 2}, State.FAILED),
+    "cancelled and lost": ({**LOST, "cancel_requested": True}, State.CANCELLED),
+    "late": ({"deadline_at": 1.0}, State.FAILED),
+    "lost once": (LOST, State.QUEUED),
+}
+
+
+@pytest.mark.parametrize("how", TAKEN_BACK)
+def test_a_job_that_no_worker_ends_forgets_it_too(quiz: Quiz, how: str):
+    values, state = TAKEN_BACK[how]
+    [job_id] = add(quiz, [1])
+    quiz.change(job_id, **values)
+    sealed = quiz.job(job_id).request
+    Sweeper(quiz.settings, quiz.sessions, quiz.events, quiz.executor.blobs).take_back()
+    job = quiz.job(job_id)
+    assert job.state == state
+    assert job.request == (sealed if state is State.QUEUED else {"number": 1, "vector": None})
 
 
 def test_a_sealed_field_of_a_result_rests_encrypted(quiz: Quiz):
