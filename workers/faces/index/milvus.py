@@ -72,7 +72,7 @@ class MilvusBackend:
         with sessions.begin() as session:
             self.applied_seq = self._lock(session)
             if self.applied_seq and not len(self):  # the server is a new one, or lost its data
-                self._set(session, applied_seq=0)
+                self._record(session, 0)
                 self.applied_seq = 0
 
     def __len__(self) -> int:
@@ -99,7 +99,7 @@ class MilvusBackend:
                 self._upsert(changes, slice(start, start + UPSERTED))
                 if start == starts[-1]:
                     self._delete(changes.deleted.tolist())
-                    self._set(session, applied_seq=changes.seq)
+                    self._record(session, changes.seq)
         self.applied_seq = changes.seq
 
     def search(self, queries: np.ndarray, count: int) -> Candidates:
@@ -133,7 +133,7 @@ class MilvusBackend:
         if dirty:
             self._continue_erasing()
         else:
-            self._dirty_since = None
+            self._erasing, self._dirty_since = None, None
             if clean_seq < self.applied_seq:
                 self._mark_clean(self.applied_seq)
 
@@ -163,8 +163,9 @@ class MilvusBackend:
         query = select(FaceReplica.applied_seq).where(*self._row).with_for_update()
         return session.execute(query).scalar_one()
 
-    def _set(self, session: Session, **values: int) -> None:
-        session.execute(update(FaceReplica).where(*self._row).values(seen_at=db_now(), **values))
+    def _record(self, session: Session, applied_seq: int) -> None:
+        values = {"applied_seq": applied_seq, "seen_at": db_now()}
+        session.execute(update(FaceReplica).where(*self._row).values(values))
 
     def _upsert(self, changes: Changes, part: slice) -> None:
         faces = zip(
@@ -238,8 +239,10 @@ class MilvusBackend:
         self._mark_clean(seq)
 
     def _mark_clean(self, seq: int) -> None:
+        behind = FaceReplica.clean_seq < seq  # another process may have come further
+        values = {"clean_seq": seq, "seen_at": db_now()}
         with self._sessions.begin() as session:
-            self._set(session, clean_seq=seq)
+            session.execute(update(FaceReplica).where(*self._row, behind).values(values))
 
 
 def arrange(found: Sequence[Sequence[Hit]], count: int, dimensions: int) -> Candidates:

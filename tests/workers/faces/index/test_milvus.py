@@ -241,6 +241,30 @@ def test_erasing_waits_for_more_deletions(join, sessions, gallery, rng, monkeypa
     assert read_replica(sessions).clean_seq == gallery.seq
 
 
+def test_a_slower_process_does_not_take_back_that_more_is_erased(
+    join, sessions, gallery, rng, monkeypatch
+):
+    slow, quick = join(purge_within=0.0), join(purge_within=0.0)
+    numbers = gallery.enrol(make_faces(rng, 5, DIMENSIONS))
+    gallery.delete(numbers[0])
+    record_deletions(sessions, gallery)
+    follow(slow, gallery)
+    slow.tend()  # the first step of several
+    gallery.delete(numbers[1])
+    follow(quick, gallery)
+    compact = slow._client.compact
+
+    def let_the_other_finish(*arguments: Any, **options: Any) -> int:
+        quick.tend()
+        quick.tend()
+        job: int = compact(*arguments, **options)
+        return job
+
+    monkeypatch.setattr(slow._client, "compact", let_the_other_finish)
+    slow.tend()
+    assert read_replica(sessions).clean_seq == gallery.seq
+
+
 def test_milvus_lite_never_claims_to_have_erased(join, tmp_path, sessions, gallery, rng):
     index = join(uri=str(tmp_path / "milvus.db"), purge_within=0.0)
     numbers = gallery.enrol(make_faces(rng, 5, DIMENSIONS))
