@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, delete, exists, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.blobs import Blobs
@@ -47,6 +47,7 @@ def delete_faces(
 
     Raises UnknownFace if there are none, UnknownCollection if the collection is gone.
     """
+    _allow_minutes(session)
     # The row lock comes first: no face can be enrolled between the look and the deletion.
     turn = take_turn(session, collection, 0)
     gone = session.execute(
@@ -84,6 +85,7 @@ def delete_collection(
     session: Session, key: TenantKey, actor: Actor, collection: Collection
 ) -> Deleted:
     """Delete a collection with all that belongs to it. Raises UnknownCollection if it is gone."""
+    _allow_minutes(session)
     turn = take_turn(session, collection, 0)
     own = Face.collection_id == collection.id
     pictures = session.scalars(select(Face.blob_id).where(own).distinct()).all()
@@ -166,6 +168,12 @@ def scrub_database(sessions: Sessions) -> bool:
             return bool(busy == 0)
         connection.exec_driver_sql("VACUUM faces")
     return True
+
+
+def _allow_minutes(session: Session) -> None:
+    """One statement on millions of faces takes longer than PostgreSQL may take for others."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SET LOCAL statement_timeout = '10min'"))
 
 
 def _delete_orphans(

@@ -1,10 +1,11 @@
 """What is deleted is gone with all that hangs on it, and the receipt tells when no copy is left."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from shared.blobs import Blobs
 from shared.db import Sessions, open_db
@@ -184,6 +185,19 @@ def test_thousands_of_faces_are_deleted_in_one_change(sqlite_database_url: str, 
         count(sessions, Face) == count(sessions, FaceSubject) == count(sessions, FaceConsent) == 50
     )
     sessions.engine.dispose()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("how", [delete_collection, partial(delete_faces, where=Face.number > 0)])
+def test_postgres_has_the_time_to_delete_millions(sessions: Sessions, how):
+    """200,000 take it 4 to 20 seconds, and a statement may take 10."""
+    collection = add_collection(sessions)
+    add_faces(sessions, collection, "ann")
+    with sessions.begin() as session:
+        how(session, KEY, ANN, collection)
+        assert session.scalar(text("SHOW statement_timeout")) == "10min"
+    with sessions.begin() as session:
+        assert session.scalar(text("SHOW statement_timeout")) == "10s"
 
 
 def test_a_face_enrolled_while_its_subject_is_deleted_is_deleted_too_or_stays_whole(
