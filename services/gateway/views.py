@@ -3,13 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import structlog
 from pydantic import BaseModel, Field
 
 from services.gateway.context import context
 from shared.contract import list_sealed
 from shared.events import TERMINAL_KINDS
-from shared.sealing import open_fields
+from shared.sealing import Tampered, open_fields
 from shared.tables import Job
+
+log = structlog.get_logger()
 
 PRIORITIES = ("high", "normal", "low")  # stored as 0, 1, 2
 
@@ -105,7 +108,11 @@ def _open_result(job: Job) -> dict[str, Any] | None:
     names = list_sealed(task.result) if task else []
     if not names or job.result is None:
         return job.result
-    return open_fields(ctx.keyring.key(job.tenant), job.id, job.result, names)
+    try:
+        return open_fields(ctx.keyring.key(job.tenant), job.id, job.result, names)
+    except Tampered as error:  # one damaged row must not hide the tenant's other jobs
+        log.error("result not opened", job=job.id, error=str(error))
+        return {**job.result, **dict.fromkeys(names)}
 
 
 def show_time(seconds: float | None) -> str | None:

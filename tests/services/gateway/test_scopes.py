@@ -190,3 +190,15 @@ def test_a_sealed_result_is_clear_for_its_tenant_alone(
     assert make_client(app, "bob").get(f"/v1/jobs/{job}").status_code == 404
     with pytest.raises(Tampered):
         open_fields(ctx.keyring.key("bob"), job, sealed, ["vector"])
+
+
+def test_a_damaged_result_hides_itself_and_no_other_job(app: APIFlask, client: FlaskClient):
+    ctx = context_of(app)
+    good, bad = (submit(client, LOOK, json={}) for _ in "12")
+    key = ctx.keyring.key("ann")
+    for job in (good, bad):  # the bad one got what was sealed for the good one
+        sealed = seal_fields(key, good, {"name": job, "vector": VECTOR}, ["vector"])
+        StandIn(ctx).work(job, sealed)
+    assert client.get(f"/v1/jobs/{bad}").json["result"] == {"name": bad, "vector": None}
+    shown = {item["id"]: item["result"]["vector"] for item in client.get("/v1/jobs").json["items"]}
+    assert shown == {good: VECTOR, bad: None}
