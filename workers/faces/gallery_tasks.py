@@ -147,6 +147,7 @@ def _take_pictures(
             if (_subject(run, item), blob_id) in known:
                 raise AlreadyEnrolled("This picture of this subject is enrolled already.")
             good.append((item, _choose(worker.look_at(run.read(blob_id), 2), run.request)))
+            known.add((_subject(run, item), blob_id))
         except JobError as reason:
             refused.append((item, reason))
         run.progress((item + 1) / len(pictures), f"picture {item + 1} of {len(pictures)}")

@@ -278,7 +278,9 @@ def test_a_picture_is_enrolled_once_for_each_subject(desk: Desk, photo_file):
     desk.do(enroll, ask(pictures=[picture]))
     code, text = desk.refuse(enroll, ask(pictures=[picture]))
     assert (code, "already" in text) == ("already_enrolled", True)
-    assert desk.do(enroll, ask(pictures=[picture], subjects=["bob"])).faces
+    twice = desk.do(enroll, ask(pictures=[picture] * 3, subjects=["bob", "bob", "carl"]))
+    assert [face.subject for face in twice.faces] == ["bob", "carl"]
+    assert [face.item for face in twice.refused] == [1]
     desk.delete(subject="ann")
     assert desk.do(enroll, ask(pictures=[picture])).faces
 
