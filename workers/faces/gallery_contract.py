@@ -170,7 +170,7 @@ class IdentifyRequest(Message):
     threshold: Annotated[float | None, Needs("faces:scores")] = Field(
         None, ge=-1, le=1, description="A match from this score on."
     )
-    target_fpir: Rate | None = Field(
+    target_fpir: Annotated[Rate | None, Needs("faces:scores")] = Field(
         None, description="Choose the threshold for this rate instead of the collection's."
     )
     min_seq: int | None = Field(

@@ -108,7 +108,7 @@ class VerifyRequest(Message):
         description="Compare by distance, or by logistic regression on |f1 - f2| or on "
         "(f1 - f2)^2 / (f1 + f2).",
     )
-    target_fmr: float = Field(
+    target_fmr: Annotated[float, Needs("faces:scores")] = Field(
         1e-3, ge=1e-6, le=0.1, description="Of pairs of strangers, so many may be called the same."
     )
     threshold: Annotated[float | None, Needs("faces:scores")] = Field(

@@ -30,6 +30,8 @@ FIELDS = {
     ("identify", "threshold", "faces:scores"),
     ("verify", "scores", "faces:scores"),
     ("verify", "threshold", "faces:scores"),
+    ("verify", "target_fmr", "faces:scores"),
+    ("identify", "target_fpir", "faces:scores"),
 }
 
 
