@@ -5,37 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import torch
 
 from shared.blobs import sniff
-from shared.downloads import Downloads
-from shared.settings import Settings, read_settings
-from shared.weights import load_catalog, locate, pull
+from shared.settings import Settings
+from shared.weights import locate
 from workers.detect.contract import ObjectsRequest
 from workers.detect.darknet import load_darknet
 from workers.detect.model import YoloV3Tiny
 from workers.detect.worker import DetectWorker
 from workers.runtime.run import Run
-
-NEEDED = ["yolov3-tiny.weights", "yolov3-tiny.cfg", "coco.names"]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """As in production: more threads than cores wait for each other."""
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session")
-def weights() -> Path:
-    """The folder with the real files."""
-    folder = read_settings().weights
-    folder.mkdir(parents=True, exist_ok=True)
-    photos = [file.name for file in load_catalog().files if file.kind == "photo"]
-    with Downloads(folder) as downloads:
-        for name in [*NEEDED, *photos]:
-            pull(name, folder, downloads=downloads)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -10,33 +10,12 @@ import torch
 from PIL import Image
 from sqlalchemy.engine import make_url
 
-from shared.downloads import Downloads
-from shared.settings import Settings, read_settings
-from shared.weights import load_catalog, locate, pull
+from shared.settings import Settings
+from shared.weights import locate
 from tests.workers.faces.desk import Desk
 from workers.faces.find import Finder
 from workers.faces.loaded import FacesWorker
 from workers.runtime.images import decode
-
-NEEDED = ["mtcnn-pnet.pt", "mtcnn-rnet.pt", "mtcnn-onet.pt", "dlib-face-resnet.dat"]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """As in production: more threads than cores wait for each other."""
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session")
-def weights() -> Path:
-    """The folder with the real files, photographs too."""
-    folder = read_settings().weights
-    folder.mkdir(parents=True, exist_ok=True)
-    photos = [file.name for file in load_catalog().files if file.kind == "photo"]
-    with Downloads(folder) as downloads:
-        for name in [*NEEDED, *photos]:
-            pull(name, folder, downloads=downloads)
-    return folder
 
 
 @pytest.fixture(scope="session")
