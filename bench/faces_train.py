@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.eigenfaces import Eigenfaces, encode_pixels
 from bench.options import Options
 from bench.report import Report
-from workers.faces.eigenfaces import Eigenfaces, encode_pixels
 from workers.faces.evaluate import measure, score_pairs
 from workers.faces.folders import FaceFolders, read_folder
 from workers.faces.siamese import Architecture, to_faces

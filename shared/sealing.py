@@ -133,6 +133,9 @@ def _make_key_file(path: Path) -> None:
     with suppress(FileExistsError):  # of two processes that start at once, the first one's
         os.link(part, path)
     part.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)  # a key that a power cut took away would take every face with it
+    os.close(folder)
 
 
 def seal_fields(

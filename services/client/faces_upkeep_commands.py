@@ -118,12 +118,12 @@ def audit(
         pages = _read_log(client, after)
         if as_json:
             for page in pages:
-                broken_at = page["broken_at"]
+                broken_at = broken_at or page["broken_at"]
                 for line in page["lines"]:
                     write_json(line)
         else:
             read = list(pages)
-            broken_at = read[-1]["broken_at"]
+            broken_at = next((page["broken_at"] for page in read if page["broken_at"]), None)
             columns = ("position", "time", "key", "action", "collection", "detail")
             write_table(columns, [_make_row(line) for page in read for line in page["lines"]])
     if broken_at is not None:

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from shared.sealing import WrongMasterKey
+
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
@@ -113,6 +115,12 @@ def register(app: APIFlask) -> None:
                 headers={"Retry-After": "2"},
             )
         )
+
+    @app.errorhandler(WrongMasterKey)
+    def key_trouble(error: WrongMasterKey) -> Response:
+        log.error("wrong master key", error=str(error), path=request.path)
+        detail = "What is encrypted here cannot be opened: the operator has to set the master key."
+        return render(Problem(503, "wrong-master-key", detail, headers={"Retry-After": "60"}))
 
     @app.errorhandler(OSError)
     @app.errorhandler(StoreError)

@@ -6,8 +6,9 @@ from typing import Any, Literal
 import structlog
 from pydantic import BaseModel, Field
 
+from services.gateway.auth import caller
 from services.gateway.context import context
-from shared.contract import list_sealed
+from shared.contract import Task, list_sealed
 from shared.events import TERMINAL_KINDS
 from shared.sealing import Tampered, open_fields
 from shared.tables import Job
@@ -105,6 +106,8 @@ def _open_result(job: Job) -> dict[str, Any] | None:
     """What the worker answered, with its encrypted fields in clear for their owner."""
     ctx = context()
     task = ctx.tasks.get(job.task)
+    if task and not _may_read(job, task):
+        return None
     names = list_sealed(task.result) if task else []
     if not names or job.result is None:
         return job.result
@@ -113,6 +116,13 @@ def _open_result(job: Job) -> dict[str, Any] | None:
     except Tampered as error:  # one damaged row must not hide the tenant's other jobs
         log.error("result not opened", job=job.id, error=str(error))
         return {**job.result, **dict.fromkeys(names)}
+
+
+def _may_read(job: Job, task: Task) -> bool:
+    """Whether the key could have asked for this itself, or did: some results need more scopes."""
+    asked = [scope for field, scope, default in task.needs() if job.request.get(field) != default]
+    needed = [task.scope, *asked] if task.scope else asked
+    return job.key_id == caller().key_id or all(map(caller().may, needed))
 
 
 def show_time(seconds: float | None) -> str | None:

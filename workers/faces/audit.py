@@ -1,7 +1,7 @@
 """The audit log of faces: append-only, each line signed over the one before it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,9 +12,6 @@ from sqlalchemy.orm import Session
 from shared.db import db_now
 from shared.face_tables import FaceAudit, FaceAuditHead
 from shared.sealing import TenantKey
-
-AT_ONCE = 1000  # lines read at a time when the chain is checked
-
 
 # Built once: making a statement costs more than running it, and every search writes a line.
 HEADS, LINES = cast(Table, FaceAuditHead.__table__), cast(Table, FaceAudit.__table__)
@@ -81,19 +78,26 @@ def read_lines(session: Session, tenant: str, after: int, limit: int) -> list[Fa
     )
 
 
-def find_break(session: Session, key: TenantKey, tenant: str) -> int | None:
-    """The first position at which the chain does not hold; None if it does to its head."""
-    digest, position = "", 0
-    while lines := read_lines(session, tenant, position, AT_ONCE):
-        for line in lines:
-            position += 1
-            digest = sign_line(key, digest, _read_line(line))
-            if line.position != position or line.digest != digest:
-                return position
-        session.expunge_all()
+def check_page(
+    session: Session, key: TenantKey, tenant: str, after: int, lines: Sequence[FaceAudit]
+) -> int | None:
+    """The first of the lines behind `after` at which the chain does not hold.
+
+    Without lines: whether it ends there, at its head. Pages that follow one another and an empty
+    one at the end are the whole chain.
+    """
+    before = session.get(FaceAudit, (tenant, after))
+    position, digest = after, before.digest if before else ""
+    for line in lines:
+        position += 1
+        digest = sign_line(key, digest, _read_line(line))
+        if line.position != position or line.digest != digest:
+            return position
+    if lines:
+        return None
     head = session.get(FaceAuditHead, tenant)
     expected = (head.position, head.digest) if head else (0, "")
-    return None if (position, digest) == expected else position + 1
+    return None if (position, digest) == expected or after > expected[0] else position + 1
 
 
 def _read_line(line: FaceAudit) -> dict[str, Any]:

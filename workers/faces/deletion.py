@@ -25,6 +25,9 @@ from workers.faces.audit import Actor, append_line
 from workers.faces.gallery import Collection, take_turn
 from workers.faces.refusals import UnknownFace
 
+VACUUMING = (
+    7_201_937  # any number, the same for every process; shared/migrations has the one before
+)
 AT_ONCE = 1000  # rows of one statement
 
 
@@ -163,10 +166,19 @@ def scrub_database(sessions: Sessions) -> bool:
             raw: Any = connection.connection.driver_connection
             # It holds up writers while it waits for readers: rather soon again than long.
             raw.execute("PRAGMA busy_timeout=200")
-            busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
+            try:
+                busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
             return bool(busy == 0)
-        connection.exec_driver_sql("VACUUM faces")
+        if not connection.scalar(text(f"SELECT pg_try_advisory_lock({VACUUMING})")):
+            return False  # another process is at it
+        try:
+            connection.exec_driver_sql("SET statement_timeout = '10min'")
+            connection.exec_driver_sql("VACUUM faces")
+        finally:
+            connection.exec_driver_sql("RESET statement_timeout")
+            connection.execute(text(f"SELECT pg_advisory_unlock({VACUUMING})"))
     return True
 
 

@@ -13,6 +13,7 @@ from shared.face_tables import Face, FaceCollection, FaceConsent, FaceSearches, 
 from shared.identifiers import new_id
 from workers.faces.refusals import CollectionExists, QuotaExceeded, UnknownCollection
 
+AT_ONCE = 1000  # numbers of one statement: databases limit its parameters
 DAY = 86_400.0  # seconds
 
 
@@ -155,20 +156,24 @@ def name_faces(
     session: Session, collection_id: str, numbers: Iterable[int]
 ) -> dict[int, tuple[str, int]]:
     """Face -> (its subject's name and number), for those that still exist and have not expired."""
-    rows = session.execute(
-        select(Face.number, FaceSubject.name, FaceSubject.number)
-        .join(
-            FaceSubject,
-            (FaceSubject.collection_id == Face.collection_id)
-            & (FaceSubject.number == Face.subject_number),
+    wanted = sorted(numbers)
+    named: dict[int, tuple[str, int]] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        rows = session.execute(
+            select(Face.number, FaceSubject.name, FaceSubject.number)
+            .join(
+                FaceSubject,
+                (FaceSubject.collection_id == Face.collection_id)
+                & (FaceSubject.number == Face.subject_number),
+            )
+            .where(
+                Face.collection_id == collection_id,
+                Face.number.in_(wanted[start : start + AT_ONCE]),
+                (Face.expires_at.is_(None)) | (Face.expires_at > db_now()),
+            )
         )
-        .where(
-            Face.collection_id == collection_id,
-            Face.number.in_(list(numbers)),
-            (Face.expires_at.is_(None)) | (Face.expires_at > db_now()),
-        )
-    )
-    return {row[0]: (row[1], row[2]) for row in rows}
+        named |= {row[0]: (row[1], row[2]) for row in rows}
+    return named
 
 
 def find_pictures(

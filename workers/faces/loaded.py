@@ -75,6 +75,10 @@ class FacesWorker:
         self.encoders.default.encode([np.zeros((side, side, 3), np.uint8)])
         self.keeper.start()
 
+    def close(self) -> None:
+        self.keeper.stopping.set()
+        self.indexes.close()
+
     def look(
         self, picture: Image.Image, limit: int, min_size: int = 20, score_threshold: float = 0.9
     ) -> list[Seen]:

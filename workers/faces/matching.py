@@ -8,6 +8,8 @@ import numpy as np
 from workers.faces.index.backend import Candidates
 
 DECIMALS = 6  # of a score: sums in another order differ only behind them
+AT_ONCE = 2**24  # numbers of candidates' vectors in memory: 128 MB in double precision
+WIDEST = 2**16  # faces looked at for one probe
 FIRST_LOOK = 40  # faces an index is asked for; more only if their subjects are too few
 
 Search = Callable[[np.ndarray, int], Candidates]
@@ -37,26 +39,33 @@ def find_subjects(
     """For each query the `limit` nearest subjects that score at least `lowest`, best first.
 
     Of equal subjects the first enrolled comes first. A subject may have many faces: the index is
-    asked for more of them until no other face could change the answer.
+    asked for more of them, up to WIDEST, until no other face could change the answer.
     """
     found: list[list[Match]] = [[] for _ in queries]
-    waiting = np.arange(len(queries))
-    count = max(FIRST_LOOK, 2 * limit)
-    while len(waiting):
-        candidates = search(queries[waiting], min(count, max(live, 1)))
-        scores = rescore(queries[waiting], candidates)
+    waiting = list(range(len(queries)))
+    most = min(max(live, 1), WIDEST)
+    count = min(max(FIRST_LOOK, 2 * limit), most)
+    while waiting:
         unfinished = []
-        for row, query in enumerate(waiting):
-            near = group(candidates, scores[row], row, lowest)
-            found[query] = [_match(candidates, scores[row], row, own) for own in near[:limit]]
-            # Until here another face could be among the matches, or be as near as the last one.
-            end = found[query][-1].score if len(near) >= limit else lowest
-            furthest = scores[row].min(initial=np.inf, where=scores[row] > -np.inf)
-            if count < live and end <= furthest < np.inf:
-                unfinished.append(query)
-        waiting = np.array(unfinished, np.int64)
-        count *= 4
+        step = max(1, AT_ONCE // (count * queries.shape[1]))
+        for start in range(0, len(waiting), step):
+            part = waiting[start : start + step]
+            candidates = search(queries[part], count)
+            scores = rescore(queries[part], candidates)
+            for row, query in enumerate(part):
+                near = group(candidates, scores[row], row, lowest)
+                found[query] = [_match(candidates, scores[row], row, own) for own in near[:limit]]
+                # Until here another face could be among the matches, or as near as the last one.
+                end = found[query][-1].score if len(near) >= limit else lowest
+                if count < most and end <= _furthest(scores[row]) < np.inf:
+                    unfinished.append(query)
+        waiting, count = unfinished, min(4 * count, most)
     return found
+
+
+def _furthest(scores: np.ndarray) -> float:
+    """The lowest score of a candidate; infinite if there is none."""
+    return float(scores.min(initial=np.inf, where=scores > -np.inf))
 
 
 def group(candidates: Candidates, scores: np.ndarray, row: int, lowest: float) -> list[list[int]]:

@@ -1,6 +1,7 @@
 """Answers the jobs that make and choose encoders."""
 
 import shutil
+import time
 from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
@@ -62,8 +63,7 @@ def _train(worker: FacesWorker, run: Run[TrainRequest]) -> TrainResult:
         steps=request.steps,
         seed=request.seed,
     )
-    folder = worker.settings.home.resolve() / "checkpoints" / run.job_id
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _open_checkpoints(worker, run.job_id)
     try:
         trained = train_network(options, learning, partial(_report, run), folder, worker.device)
     except ValueError as error:
@@ -84,6 +84,16 @@ def _train(worker: FacesWorker, run: Run[TrainRequest]) -> TrainResult:
         people={"trained or validated": len(learning.names), "tested": len(test.names)},
         roc=roc,
     )
+
+
+def _open_checkpoints(worker: FacesWorker, job_id: str) -> Path:
+    """The folder of this job; those of jobs that cannot be claimed again any more go."""
+    checkpoints = worker.settings.home.resolve() / "checkpoints"
+    (checkpoints / job_id).mkdir(parents=True, exist_ok=True)
+    for folder in checkpoints.iterdir():
+        if time.time() - folder.stat().st_mtime > worker.settings.max_deadline:
+            shutil.rmtree(folder)
+    return checkpoints / job_id
 
 
 def _cut(worker: FacesWorker, picture: Image.Image, side: int) -> np.ndarray:

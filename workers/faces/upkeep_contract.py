@@ -133,7 +133,10 @@ class AuditLine(Message):
 class AuditResult(Message):
     lines: list[AuditLine]
     next: int | None
-    intact: bool = Field(description="Whether the chain holds from the first line to the last.")
+    intact: bool = Field(
+        description="Whether the chain holds over these lines, and ends with the last page. All "
+        "pages from 0 on are the whole of it."
+    )
     broken_at: int | None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from workers.faces.archive import read_archive
-from workers.faces.audit import append_line, find_break, read_lines
+from workers.faces.audit import append_line, check_page, read_lines
 from workers.faces.calibrate import calibrate as measure
 from workers.faces.deletion import find_receipt, list_holders
 from workers.faces.gallery import (
@@ -216,12 +216,16 @@ def audit(worker: FacesWorker, batch: Sequence[Run[AuditRequest]]) -> list[Audit
 
 def _audit(worker: FacesWorker, run: Run[AuditRequest]) -> AuditResult:
     after, limit = run.request.after, run.request.limit
+    key = worker.key(run.tenant)
     with worker.sessions.read() as session:
-        broken_at = find_break(session, worker.key(run.tenant), run.tenant)
         rows = read_lines(session, run.tenant, after, limit + 1)
+        page = rows[:limit]
+        broken_at = check_page(session, key, run.tenant, after, page)
+        if broken_at is None and page and len(rows) == len(page):  # the last: is it the end?
+            broken_at = check_page(session, key, run.tenant, page[-1].position, [])
         lines = [
             AuditLine(**{name: getattr(row, name) for name in AuditLine.model_fields})
-            for row in rows[:limit]
+            for row in page
         ]
     return AuditResult(
         lines=lines,

@@ -20,7 +20,14 @@ from shared.db import Sessions
 from shared.events import Event, Events, outcome_event
 from shared.jobs import store
 from shared.jobs.machine import DEADLINE_EXCEEDED, State
-from shared.sealing import Keyring, Tampered, forget_fields, open_fields, seal_fields
+from shared.sealing import (
+    Keyring,
+    Tampered,
+    WrongMasterKey,
+    forget_fields,
+    open_fields,
+    seal_fields,
+)
 from shared.settings import Settings
 from workers.runtime.heartbeat import Heartbeat
 from workers.runtime.run import Cancelled, Effect, InvalidInput, JobError, Run, TooLarge
@@ -104,7 +111,7 @@ class Executor:
             except ValidationError as error:
                 detail = f"The request does not fit this version of {task.name}: {error}"
                 outcomes[claim.id] = Outcome(State.FAILED, code="invalid_request", detail=detail)
-            except Tampered as error:
+            except (Tampered, WrongMasterKey) as error:
                 log.error("request not opened", job=claim.id, error=str(error))
                 detail = "What was encrypted in the request cannot be opened. Send it again."
                 outcomes[claim.id] = Outcome(State.FAILED, code="invalid_request", detail=detail)
@@ -202,7 +209,7 @@ class Executor:
 
     def _write(self, claims: list[store.Claim], outcomes: dict[str, Outcome]) -> None:
         give_up_at = time.monotonic() + RECORD_FOR
-        # In one order: batches that lock rows of the same tenants would wait for each other.
+        # In one order: batches that lock rows of the same tenants wait for each other less often.
         claims = sorted(claims, key=lambda claim: claim.tenant)
         while True:
             try:

@@ -59,6 +59,8 @@ def serve(name: str, worker_class: WorkerClass, methods: Methods) -> Celery:
     def leave(**_: Any) -> None:
         if loaded:
             loaded[0].executor.heartbeat.leave()
+            if hasattr(loaded[0].worker, "close"):
+                loaded[0].worker.close()
 
     worker_process_init.connect(load, weak=False)
     worker_process_shutdown.connect(leave, weak=False)

@@ -202,3 +202,37 @@ def test_a_damaged_result_hides_itself_and_no_other_job(app: APIFlask, client: F
     assert client.get(f"/v1/jobs/{bad}").json["result"] == {"name": bad, "vector": None}
     shown = {item["id"]: item["result"]["vector"] for item in client.get("/v1/jobs").json["items"]}
     assert shown == {good: VECTOR, bad: None}
+
+
+@pytest.mark.parametrize(
+    ("scopes", "seen"),
+    [
+        (("shop:look", "shop:deep"), True),
+        (("*",), True),
+        (("shop:look",), False),  # not for the field that was set
+        (("shop:deep",), False),
+        ((), False),
+    ],
+)
+def test_a_result_is_shown_to_who_could_have_asked_for_it(
+    app: APIFlask, make_client: MakeClient, scopes: tuple[str, ...], seen: bool
+):
+    asking = make_client(app, scopes=("shop:look", "shop:deep", "jobs:read"))
+    job = submit(asking, LOOK, json={"deep": True})
+    StandIn(context_of(app)).work(job, {"name": "found", "vector": None})
+    other = make_client(app, scopes=(*scopes, "jobs:read"))
+    for client, may in ((asking, True), (other, seen)):
+        results = [client.get(f"/v1/jobs/{job}").json["result"]]
+        results += [item["result"] for item in client.get("/v1/jobs").json["items"]]
+        assert [result is not None for result in results] == [may, may]
+
+
+def test_a_wrong_master_key_is_told_without_an_error_of_the_server(
+    app: APIFlask, make_app: MakeApp, make_client: MakeClient, sqlite_database_url: str
+):
+    submit(make_client(app), LOOK, json={"vector": VECTOR})
+    with context_of(app).sessions.begin() as session:
+        session.execute(text("UPDATE sealed_keys SET sealed = zeroblob(60)"))
+    client = make_client(make_app(sqlite_database_url, {TASK.name: TASK}))  # has read no key yet
+    check_problem(client.post(LOOK, json={"vector": VECTOR}), 503, "wrong-master-key")
+    assert client.post(LOOK, json={}).status_code == 202

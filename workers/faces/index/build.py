@@ -72,13 +72,14 @@ def build(sessions: Sessions, place: Place, replica: str) -> None:
     with lock(place.folder) as ours:
         if not ours:
             return
+        announce(sessions, place, replica)
         try:
             old = read_manifest(place) or NOTHING
             segments = [Segment.open(place, name) for name in old.segments]
             remove_others(place, old)
             new = write_generation(sessions, place, old, segments)
-        except (Tampered, FileNotFoundError) as error:
-            log.error("index damaged, built again", collection=place.collection_id, error=error)
+        except (Tampered, FileNotFoundError, CollectionGone) as error:  # or SQL is an older one
+            log.error("index built anew", collection=place.collection_id, error=str(error))
             remove_others(place, NOTHING)
             new = write_generation(sessions, place, NOTHING, [])
         write_manifest(place, new)
@@ -132,6 +133,14 @@ def remove_others(place: Place, manifest: Manifest) -> None:
     for path in place.folder.iterdir():
         if path.name not in own:
             path.unlink()
+
+
+def announce(sessions: Sessions, place: Place, replica: str) -> None:
+    """Say that files will be here, before the first face is read: no receipt overlooks them."""
+    row = {"collection_id": place.collection_id, "replica": replica, "seen_at": db_now()}
+    with sessions.begin() as session:
+        new = insert_into(session, FaceReplica).values(applied_seq=0, clean_seq=0, **row)
+        session.execute(new.on_conflict_do_nothing())
 
 
 def record(sessions: Sessions, place: Place, replica: str, seq: int) -> None:

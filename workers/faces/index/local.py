@@ -15,7 +15,13 @@ import numpy as np
 import structlog
 
 from shared.sealing import Tampered, TenantKey
-from workers.faces.index.backend import Candidates, Changes, check_queries, open_vector
+from workers.faces.index.backend import (
+    Candidates,
+    Changes,
+    check_queries,
+    open_vector,
+    sealed_size,
+)
 from workers.faces.index.build import NOTHING
 from workers.faces.index.exact import Tail
 from workers.faces.index.files import (
@@ -106,13 +112,13 @@ class LocalBackend:
         new = changes.numbers > self._last_number
         numbers, subjects = changes.numbers[new], changes.subjects[new]
         vectors = self._open(numbers, list(compress(changes.sealed, new)))
-        self._view = self._view.add(numbers, subjects, vectors).erase(changes.deleted)
-        self.applied_seq = changes.seq
-        self._last_number = int(numbers.max(initial=self._last_number))
         if len(changes.deleted):
             self._gone = np.union1d(self._gone, changes.deleted)
             self._deleted_seq = changes.seq
             self._deleted_at = self._deleted_at or time.monotonic()
+        self._view = self._view.add(numbers, subjects, vectors).erase(changes.deleted)
+        self._last_number = int(numbers.max(initial=self._last_number))
+        self.applied_seq = changes.seq
         while len(self._view.tail) > CROWD * self._room() and self._is_building():
             time.sleep(0.01)
 
@@ -162,6 +168,21 @@ class LocalBackend:
             "applied_seq": self.applied_seq,
             "clean_seq": manifest.clean_seq if manifest.generation else self.applied_seq,
         }
+
+    def read_newest(self, count: int) -> dict[int, bytes]:
+        """Number -> sealed embedding of the newest faces on disk, exactly as it was in SQL."""
+        if not self._view.segments:
+            return {}
+        newest, size = self._view.segments[-1], sealed_size(self._place.dimensions)
+        return {
+            int(newest.numbers[place]): newest.rows[place * size : (place + 1) * size]
+            for place in np.flatnonzero(newest.live)[-count:].tolist()
+        }
+
+    def discard(self, reason: str) -> None:
+        """Forget the files and what was read of them: SQL is read again from the beginning."""
+        self._refuse_files(ValueError(reason))
+        self._start_empty()
 
     def close(self) -> None:
         """A build under way is given up: the next process begins it again."""

@@ -6,6 +6,7 @@ copy in SQL is sealed. Run it where nobody else can reach it, on encrypted disks
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from sqlalchemy import exists, select, update
@@ -86,19 +87,28 @@ class MilvusBackend:
 
         Two processes may follow at once, one of them with changes read before a deletion. Each
         writes under the lock of the replica's row, and only while the row is behind its changes;
-        deletions come last, in the transaction that moves the row. So no face is put back once
-        its deletion is recorded, and a process that dies halfway leaves the row where it was.
+        deletions come last, and the row moves in the transaction of the last of them. A process
+        that dies halfway leaves the row where it was. A ghost that slips in between two calls of
+        a very large deletion is never found (`fetch`), and goes when the server is erased.
         """
-        starts = range(0, len(changes.numbers), UPSERTED) or range(1)
-        for start in starts:
+        deleted = changes.deleted.tolist()
+        calls = [
+            partial(self._upsert, changes, slice(start, start + UPSERTED))
+            for start in range(0, len(changes.numbers), UPSERTED)
+        ]
+        calls += [
+            partial(self._delete, deleted[start : start + DELETED])
+            for start in range(0, len(deleted), DELETED)
+        ]
+        for place in range(max(1, len(calls))):  # each in a transaction: it must not idle for long
             with self._sessions.begin() as session:
                 done = self._lock(session)
                 if done >= changes.seq or done < self.applied_seq:  # or filled again from nothing
                     self.applied_seq = done
                     return
-                self._upsert(changes, slice(start, start + UPSERTED))
-                if start == starts[-1]:
-                    self._delete(changes.deleted.tolist())
+                if place < len(calls):
+                    calls[place]()
+                if place >= len(calls) - 1:
                     self._record(session, changes.seq)
         self.applied_seq = changes.seq
 

@@ -15,9 +15,9 @@ from shared.sealing import Keyring, Tampered
 from shared.settings import Settings
 from tests.workers.faces.index.gallery import make_faces
 from tests.workers.faces.index.stored import REPLICA, TINY, StoredGallery, follow
+from workers.faces.index import build as module
 from workers.faces.index.build import build
 from workers.faces.index.files import Place, lock, read_manifest, read_replica
-from workers.faces.index.follow import CollectionGone
 from workers.faces.index.local import BUILD, LocalBackend
 
 D = 16
@@ -133,13 +133,29 @@ def test_an_embedding_that_is_not_what_was_sealed_stops_the_build(stored, place,
     assert read_manifest(place) is None
 
 
-def test_a_database_that_is_older_than_the_files_stops_the_build(stored, place, rng):
+def test_a_database_that_is_older_than_the_files_is_what_counts(stored, place, rng):
     stored.enrol(make_faces(rng, 5, D))
-    run(stored, place)
+    [before] = run(stored, place).segments
     with stored.sessions.begin() as session:
         session.execute(update(FaceCollection).values(seq=0))
-    with pytest.raises(CollectionGone):
-        run(stored, place)
+    manifest = run(stored, place)
+    assert manifest.seq == 0
+    assert before not in manifest.segments
+
+
+def test_a_receipt_waits_for_the_first_build_from_its_beginning(stored, place, rng, monkeypatch):
+    """A face that is deleted while it is being written must not count as erased."""
+    stored.enrol(make_faces(rng, 5, D))
+    write, seen = module.write_generation, []
+
+    def look(*arguments):
+        with stored.sessions.read() as session:
+            seen.extend(session.scalars(select(FaceReplica.clean_seq)))
+        return write(*arguments)
+
+    monkeypatch.setattr(module, "write_generation", look)
+    run(stored, place)
+    assert seen == [0]
 
 
 @pytest.mark.parametrize("suffix", [".rows", ".faces", ".codes", "manifest"])

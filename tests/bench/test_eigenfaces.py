@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workers.faces.eigenfaces import Eigenfaces, encode_pixels, flatten
+from bench.eigenfaces import Eigenfaces, encode_pixels, flatten
 from workers.faces.evaluate import MAX_FACES, measure, score_pairs
 
 
