@@ -1,4 +1,4 @@
-"""`atelier faces create | collections | stats | list | delete | receipt`."""
+"""`atelier faces create | update | collections | stats | list | delete | receipt`."""
 
 import time
 from collections.abc import Iterator
@@ -51,6 +51,28 @@ def create(
     }
     with connect() as client:
         show_facts("faces.create", run_task(client, "faces.create", request), as_json)
+
+
+@app.command()
+def update(
+    collection: Collection,
+    fpir: Fpir = None,
+    retention: Annotated[
+        float | None,
+        typer.Option(metavar="DAYS", min=0, help="Of faces enrolled from now on; 0: no limit."),
+    ] = None,
+    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Change what may change of a collection."""
+    request = {
+        "collection": collection,
+        "description": description,
+        "retention": None if retention is None else retention * DAY,
+        "target_fpir": fpir,
+    }
+    with connect() as client:
+        show_facts("faces.update", run_task(client, "faces.update", request), as_json)
 
 
 @app.command()

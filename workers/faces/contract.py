@@ -11,6 +11,7 @@ TASKS = [
     pictures.VERIFY,
     gallery.CREATE,
     gallery.COLLECTIONS,
+    upkeep.UPDATE,
     upkeep.STATS,
     gallery.ENROLL,
     gallery.IDENTIFY,

@@ -122,17 +122,15 @@ def take_turn(session: Session, collection: Collection, faces: int, numbers: int
     return Turn(row.seq, row.last_number - numbers + 1)
 
 
-def set_calibration(
-    session: Session, collection: Collection, target_fpir: float, calibration: dict[str, Any]
-) -> None:
+def change_collection(session: Session, collection: Collection, values: dict[str, Any]) -> None:
     """Raises UnknownCollection if it was deleted meanwhile."""
-    kept = session.execute(
+    changed = session.execute(
         update(FaceCollection)
         .where(FaceCollection.id == collection.id)
-        .values(target_fpir=target_fpir, calibration=calibration)
+        .values(**values)
         .returning(FaceCollection.id)
     )
-    if kept.first() is None:
+    if changed.first() is None:
         raise UnknownCollection(collection.name)
 
 

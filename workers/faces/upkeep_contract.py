@@ -6,12 +6,28 @@ from pydantic import Field
 
 from shared.contract import BlobId, Message
 from workers.faces.gallery_contract import (
+    YEAR,
     CollectionName,
     CollectionView,
+    Description,
     Rate,
     SubjectName,
     make_task,
 )
+
+
+class UpdateRequest(Message):
+    """Change what may change of a collection; what is left out stays."""
+
+    collection: CollectionName
+    description: Description | None = None
+    target_fpir: Rate | None = Field(None, description="A calibration holds for its own rate.")
+    retention: float | None = Field(
+        None,
+        ge=0,
+        le=100 * YEAR,
+        description="Of faces enrolled from now on, in seconds; 0: until their consent ends.",
+    )
 
 
 class StatsRequest(Message):
@@ -140,6 +156,14 @@ class AuditResult(Message):
     broken_at: int | None
 
 
+UPDATE = make_task(
+    "update",
+    UpdateRequest,
+    CollectionView,
+    "Change what may change of a collection.",
+    example={"collection": "staff", "description": "the front door"},
+    scope="faces:enroll",
+)
 STATS = make_task("stats", StatsRequest, StatsResult, "Look at a collection and its index.")
 LIST = make_task("list", ListRequest, ListResult, "List the faces of a collection.")
 RECEIPT = make_task(

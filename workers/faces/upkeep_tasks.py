@@ -1,6 +1,7 @@
 """Answers the jobs that keep collections in order: stats, receipts, calibration, files, audit."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -10,14 +11,15 @@ from workers.faces.audit import append_line, check_page, read_lines
 from workers.faces.calibrate import calibrate as measure
 from workers.faces.deletion import find_receipt, list_holders
 from workers.faces.gallery import (
+    change_collection,
     count_expiring,
     count_searches,
     count_subjects,
     find_collection,
     list_faces,
     plan_collection,
-    set_calibration,
 )
+from workers.faces.gallery_contract import CollectionView
 from workers.faces.loaded import FacesWorker, actor, answer_each
 from workers.faces.refusals import UnknownReceipt
 from workers.faces.transfer import store_archive, write_archive
@@ -38,10 +40,37 @@ from workers.faces.upkeep_contract import (
     ReceiptResult,
     StatsRequest,
     StatsResult,
+    UpdateRequest,
 )
 from workers.runtime.run import InvalidInput, JobError, Run
 
 SOON = 30 * 86_400.0  # seconds: faces that expire within are counted
+
+
+def update(
+    worker: FacesWorker, batch: Sequence[Run[UpdateRequest]]
+) -> list[CollectionView | JobError]:
+    return answer_each(batch, lambda run: _update(worker, run))
+
+
+def _update(worker: FacesWorker, run: Run[UpdateRequest]) -> CollectionView:
+    asked = run.request.model_dump(exclude={"collection"}, exclude_none=True)
+    values: dict[str, Any] = {
+        name: value or None if name == "retention" else value for name, value in asked.items()
+    }
+    key = worker.key(run.tenant)
+    with worker.sessions.read() as session:
+        collection = find_collection(session, run.tenant, run.request.collection)
+        subjects = count_subjects(session, collection.id)
+    if not values:
+        raise InvalidInput("Say what to change: description, target_fpir or retention.")
+
+    def store(session: Session) -> None:
+        change_collection(session, collection, values)
+        append_line(session, key, actor(run), "update", collection.name, values)
+
+    run.effects.append(store)
+    return worker.show(replace(collection, **values), subjects)
 
 
 def stats(worker: FacesWorker, batch: Sequence[Run[StatsRequest]]) -> list[StatsResult | JobError]:
@@ -138,7 +167,7 @@ def _calibrate(worker: FacesWorker, run: Run[CalibrateRequest]) -> CalibrateResu
             "faces": found.faces,
             "enough": found.enough,
         }
-        set_calibration(session, collection, target, values)
+        change_collection(session, collection, {"target_fpir": target, "calibration": values})
         append_line(session, key, actor(run), "calibrate", collection.name, values)
 
     run.effects.append(store)

@@ -21,6 +21,7 @@ app = serve(
         gallery.IDENTIFY: identify_tasks.identify,
         upkeep.LIST: upkeep_tasks.list_all,
         gallery.DELETE: gallery_tasks.delete,
+        upkeep.UPDATE: upkeep_tasks.update,
         upkeep.STATS: upkeep_tasks.stats,
         upkeep.RECEIPT: upkeep_tasks.receipt,
         upkeep.CALIBRATE: upkeep_tasks.calibrate,

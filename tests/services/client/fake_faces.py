@@ -39,6 +39,7 @@ class FakeFaces:
         more = (self.delete, self.receipt, self.calibrate, self.export, self.audit, self.train)
         named = {method.__name__: method for method in methods + more}
         named |= {"collections": self.list_collections, "list": self.list_faces}
+        named |= {"update": self.update}
         named |= {"import": self.fill, "models": self.list_models, "promote": self.list_models}
         for name, method in named.items():
             self.api.answers[f"faces.{name}"] = self._check(f"faces.{name}", method)
@@ -105,6 +106,12 @@ class FakeFaces:
         }
         self.collections[asked["collection"]] = view
         self.faces[asked["collection"]] = []
+        return self.view(asked["collection"])
+
+    def update(self, asked: dict[str, Any]) -> dict[str, Any]:
+        for name in ("description", "retention", "target_fpir"):
+            if asked.get(name) is not None:
+                self.collections[asked["collection"]][name] = asked[name] or None
         return self.view(asked["collection"])
 
     def view(self, name: str) -> dict[str, Any]:

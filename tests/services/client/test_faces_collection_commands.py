@@ -48,6 +48,15 @@ def test_what_is_not_said_is_left_to_the_server(run: CliRunner, faces: FakeFaces
     assert set(faces.requests("create")[0]) == {"collection", "description", "backend"}
 
 
+def test_a_collection_is_changed_as_asked(run: CliRunner, faces: FakeFaces, staff: str) -> None:
+    result = run.invoke(app, ["faces", "update", staff, "--retention", "7", "--fpir", "0.05"])
+    assert result.exit_code == 0, result.output
+    assert "retention\t7 days\n" in result.stdout
+    assert faces.requests("update") == [
+        {"collection": staff, "retention": 7 * 86_400.0, "target_fpir": 0.05}
+    ]
+
+
 def test_a_name_that_is_taken_is_said(run: CliRunner, staff: str) -> None:
     result = run.invoke(app, ["faces", "create", staff])
     assert result.exit_code == 1

@@ -18,7 +18,7 @@ SCOPES = {
         "models",
     },
     "faces:embeddings": {"encode"},
-    "faces:enroll": {"create", "enroll", "calibrate", "import"},
+    "faces:enroll": {"create", "update", "enroll", "calibrate", "import"},
     "faces:delete": {"delete"},
     "faces:export": {"export"},
     "faces:audit": {"audit"},

@@ -10,6 +10,7 @@ from shared.face_tables import Face, FaceCollection, FaceSearches
 from tests.races import do_at_once, do_in_turn
 from tests.workers.faces.site import add_collection, add_faces, reread, set_expiry
 from workers.faces.gallery import (
+    change_collection,
     charge_searches,
     count_expiring,
     count_searches,
@@ -21,7 +22,6 @@ from workers.faces.gallery import (
     name_faces,
     plan_collection,
     read_collection,
-    set_calibration,
     take_turn,
 )
 from workers.faces.refusals import CollectionExists, QuotaExceeded, UnknownCollection
@@ -165,7 +165,7 @@ def test_faces_that_expire_soon_are_counted(sessions: Sessions):
 def test_a_calibration_is_kept_as_it_was_measured(sessions: Sessions):
     collection, found = add_collection(sessions), {"threshold": 0.1, "target_fpir": 1e-4}
     with sessions.begin() as session:
-        set_calibration(session, collection, 1e-4, found)
+        change_collection(session, collection, {"target_fpir": 1e-4, "calibration": found})
     after = reread(sessions, collection)
     assert (after.target_fpir, after.calibration) == (1e-4, found)
 
@@ -174,7 +174,7 @@ def test_a_calibration_of_a_deleted_collection_is_refused(sessions: Sessions):
     collection = add_collection(sessions)
     drop(sessions, collection)
     with sessions.begin() as session, pytest.raises(UnknownCollection):
-        set_calibration(session, collection, 0.01, {})
+        change_collection(session, collection, {"target_fpir": 0.01})
 
 
 def test_searches_are_allowed_exactly_up_to_the_quota(sessions: Sessions):

@@ -20,6 +20,7 @@ from workers.faces.upkeep_contract import (
     ListRequest,
     ReceiptRequest,
     StatsRequest,
+    UpdateRequest,
 )
 from workers.faces.upkeep_tasks import (
     audit,
@@ -29,6 +30,7 @@ from workers.faces.upkeep_tasks import (
     list_all,
     receipt,
     stats,
+    update,
 )
 
 PEOPLE = make_vectors(200, dimensions=D)
@@ -226,6 +228,22 @@ def test_the_log_tells_everything_that_was_done(each_desk: Desk):
     assert {line.key_id for line in lines} == {7}
     assert (first.intact, first.broken_at, rest.next) == (True, None, None)
     assert "p7" not in first.model_dump_json() + rest.model_dump_json()
+
+
+def test_a_collection_is_changed_and_the_rest_of_it_stays(each_desk: Desk):
+    made = each_desk.create(description="old", retention=60.0)
+    changed = each_desk.do(
+        update, UpdateRequest(collection="staff", description="new", target_fpir=0.1)
+    )
+    assert (changed.description, changed.target_fpir, changed.retention) == ("new", 0.1, 60.0)
+    assert changed.threshold < made.threshold
+    forever = each_desk.do(update, UpdateRequest(collection="staff", retention=0))
+    assert (forever.description, forever.retention) == ("new", None)
+    code, text = each_desk.refuse(update, UpdateRequest(collection="staff"))
+    assert (code, "Say what to change" in text) == ("invalid_input", True)
+    stranger = Desk(each_desk.worker)
+    asked = UpdateRequest(collection="staff", description="mine")
+    assert stranger.refuse(update, asked)[0] == "unknown_collection"
 
 
 def test_the_log_is_its_tenants_own(desk: Desk):
