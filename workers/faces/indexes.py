@@ -31,7 +31,7 @@ log = structlog.get_logger()
 ERASE_AGAIN = 30.0  # seconds between requests to a server to erase something
 SAMPLED = 16  # faces in the files that are compared with SQL when they are opened
 DONE = object()
-KEPT = 256  # collections open at once; the one unused for longest is closed
+KEPT = 64  # collections open at once, of up to 40 MB before they have files; unused ones are closed
 
 
 @dataclass
