@@ -205,8 +205,7 @@ def finish(
 
 
 def replace_result(session: Session, claim: Claim, result: dict[str, Any]) -> None:
-    """Complete the result in the transaction of its outcome, which holds the row's lock."""
-    session.execute(update(Job).where(Job.id == claim.id).values(result=result))
+    session.execute(update(Job).where(Job.id == claim.id).values(result=result))  # it is ours
 
 
 def release(session: Session, claim: Claim) -> bool:
