@@ -56,6 +56,9 @@ CHARGE = {
     for name, make in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
 NOW = select(db_now())
+IS_OF_SUBJECT = (FaceSubject.collection_id == Face.collection_id) & (
+    FaceSubject.number == Face.subject_number
+)
 COLUMNS = [getattr(FaceCollection, name) for name in Collection.__dataclass_fields__]
 
 
@@ -159,11 +162,7 @@ def name_faces(
     for start in range(0, len(wanted), AT_ONCE):
         rows = session.execute(
             select(Face.number, FaceSubject.name, FaceSubject.number)
-            .join(
-                FaceSubject,
-                (FaceSubject.collection_id == Face.collection_id)
-                & (FaceSubject.number == Face.subject_number),
-            )
+            .join(FaceSubject, IS_OF_SUBJECT)
             .where(
                 Face.collection_id == collection_id,
                 Face.number.in_(wanted[start : start + AT_ONCE]),
@@ -180,11 +179,7 @@ def find_pictures(
     """Of these pictures, (subject, picture) of those that faces were enrolled from."""
     rows = session.execute(
         select(FaceSubject.name, Face.blob_id)
-        .join(
-            Face,
-            (FaceSubject.collection_id == Face.collection_id)
-            & (FaceSubject.number == Face.subject_number),
-        )
+        .join(Face, IS_OF_SUBJECT)
         .where(Face.collection_id == collection_id, Face.blob_id.in_(blobs))
     )
     return {(str(row[0]), str(row[1])) for row in rows}
@@ -203,11 +198,7 @@ def list_faces(
             Face.created_at,
             Face.expires_at,
         )
-        .join(
-            FaceSubject,
-            (FaceSubject.collection_id == Face.collection_id)
-            & (FaceSubject.number == Face.subject_number),
-        )
+        .join(FaceSubject, IS_OF_SUBJECT)
         .join(FaceConsent, FaceConsent.id == Face.consent_id)
         .where(Face.collection_id == collection_id, Face.number > after)
         .order_by(Face.number)

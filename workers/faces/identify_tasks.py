@@ -27,6 +27,7 @@ from workers.faces.gallery_tasks import check_model
 from workers.faces.loaded import FacesWorker, Seen, actor, answer_each
 from workers.faces.matching import Match, find_subjects
 from workers.faces.refusals import NoFace, QuotaExceeded, StaleDatabase
+from workers.faces.thresholds import Scale
 from workers.runtime.run import JobError, Run
 
 MAX_FACES = 64  # of one picture that are looked for
@@ -60,7 +61,7 @@ def identify(
 ) -> list[IdentifyResult | JobError]:
     """Probes that ask the same of one collection are searched together, whatever their jobs."""
     known: dict[tuple[str, str], Collection | JobError] = {}
-    prepared = [_try_prepare(worker, run, known) for run in batch]
+    prepared = answer_each(batch, lambda run: _prepare(worker, run, known))
     groups: dict[tuple[str, int, float], list[Search]] = defaultdict(list)
     for search in prepared:
         if isinstance(search, Search):
@@ -71,17 +72,6 @@ def identify(
     return [
         answers[search.run.job_id] if isinstance(search, Search) else search for search in prepared
     ]
-
-
-def _try_prepare(
-    worker: FacesWorker,
-    run: Run[IdentifyRequest],
-    known: dict[tuple[str, str], Collection | JobError],
-) -> Search | JobError:
-    try:
-        return _prepare(worker, run, known)
-    except JobError as refusal:
-        return refusal
 
 
 def _prepare(
@@ -158,8 +148,9 @@ def _answer_group(worker: FacesWorker, group: list[Search]) -> dict[str, Identif
 def _answer(
     worker: FacesWorker, search: Search, names: dict[int, tuple[str, int]]
 ) -> IdentifyResult:
+    scale = worker.scale(search.run.tenant, search.collection.model)
     probes = [
-        _show(worker, search, face, near, names)
+        _show(scale, search, face, near, names)
         for face, near in zip(search.faces, search.matches, strict=True)
     ]
     quota = worker.settings.search_quota
@@ -182,14 +173,13 @@ def _answer(
 
 
 def _show(
-    worker: FacesWorker,
+    scale: Scale,
     search: Search,
     face: Seen | None,
     near: list[Match],
     names: dict[int, tuple[str, int]],
 ) -> Probe:
     request = search.run.request
-    scale = worker.scale(search.run.tenant, search.collection.model)
     candidates = [
         Candidate(
             subject=names[match.number][0],
@@ -201,7 +191,7 @@ def _show(
         )
         for match in near
         if match.number in names  # else it was deleted while we searched
-    ][: search.limit]
+    ]
     matched = bool(candidates) and not request.investigate
     return Probe(
         decision="investigation" if request.investigate else "match" if matched else "unknown",

@@ -32,7 +32,7 @@ from workers.runtime.images import decode
 from workers.runtime.run import InvalidInput, JobError, Run
 
 R = TypeVar("R", bound=Message)
-A = TypeVar("A", bound=Message)
+A = TypeVar("A")
 
 
 @dataclass(frozen=True)
