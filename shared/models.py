@@ -89,10 +89,25 @@ def promote_model(session: Session, tenant: str, worker: str, model: ModelName |
 
     Raises UnknownModel.
     """
-    mine = update(TrainedModel).where(TrainedModel.tenant == tenant, TrainedModel.worker == worker)
-    session.execute(mine.values(promoted_at=None))
+    mine = (TrainedModel.tenant == tenant, TrainedModel.worker == worker)
+    session.execute(update(TrainedModel).where(*mine).values(promoted_at=None))
     if model is not None:
-        find_model(session, tenant, worker, model).promoted_at = session.scalar(select(db_now()))
+        _put_in_use(session, tenant, worker, model)
+
+
+def promote_version(session: Session, tenant: str, worker: str, model: ModelName) -> None:
+    """Put a version in use where only its name is given; other names are not touched.
+
+    Raises UnknownModel.
+    """
+    mine = (TrainedModel.tenant == tenant, TrainedModel.worker == worker)
+    versions = update(TrainedModel).where(*mine, TrainedModel.name == model.name)
+    session.execute(versions.values(promoted_at=None))
+    _put_in_use(session, tenant, worker, model)
+
+
+def _put_in_use(session: Session, tenant: str, worker: str, model: ModelName) -> None:
+    find_model(session, tenant, worker, model).promoted_at = session.scalar(select(db_now()))
 
 
 def find_promoted(session: Session, tenant: str, worker: str) -> ModelName | None:
@@ -105,3 +120,22 @@ def find_promoted(session: Session, tenant: str, worker: str) -> ModelName | Non
         )
     ).first()
     return ModelName(*row) if row else None
+
+
+def find_version(session: Session, tenant: str, worker: str, asked: str) -> TrainedModel:
+    """A model by `name@version`, or by its name: the version in use, or else the newest.
+
+    Raises UnknownModel.
+    """
+    if "@" in asked:
+        return find_model(session, tenant, worker, ModelName.parse(asked))
+    versions = (
+        select(TrainedModel)
+        .where(TrainedModel.tenant == tenant, TrainedModel.worker == worker)
+        .where(TrainedModel.name == asked)
+        .order_by(TrainedModel.promoted_at.is_(None), TrainedModel.version.desc())
+    )
+    found = session.scalars(versions.limit(1)).first()
+    if found is None:
+        raise UnknownModel(f"There is no model {asked}. `{worker}.models` lists yours.")
+    return found

@@ -10,8 +10,10 @@ from shared.models import (
     UnknownModel,
     find_model,
     find_promoted,
+    find_version,
     list_models,
     promote_model,
+    promote_version,
     register_model,
 )
 from tests.races import Action, do_in_turn
@@ -126,3 +128,25 @@ def test_of_two_promotions_at_once_the_last_one_counts(sessions: Sessions):
 
     assert do_in_turn(sessions, promote(models[2]), promote(models[1])) == []
     assert in_use(sessions) == ["net@2"]
+
+
+def test_a_bare_name_is_its_newest_version_until_one_is_promoted(sessions: Sessions):
+    with sessions.begin() as session:
+        for name in ("net", "net", "other"):
+            register(session, name)
+        assert find_version(session, "ann", "faces", "net").version == 2
+        promote_version(session, "ann", "faces", ModelName("net", 1))
+        promote_version(session, "ann", "faces", ModelName("other", 1))
+        assert find_version(session, "ann", "faces", "net").version == 1
+        assert find_version(session, "ann", "faces", "net@2").version == 2
+    assert in_use(sessions) == ["net@1", "other@1"]
+
+
+@pytest.mark.parametrize("asked", ["nobody", "net@9"])
+def test_a_model_that_is_not_there_is_not_found(sessions: Sessions, asked: str):
+    with sessions.begin() as session:
+        register(session)
+        with pytest.raises(UnknownModel, match=asked):
+            find_version(session, "ann", "faces", asked)
+        with pytest.raises(UnknownModel):
+            find_version(session, "bob", "faces", "net")

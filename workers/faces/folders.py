@@ -1,13 +1,9 @@
 """Reads training faces: a folder for each person, on disk or in a zip."""
 
 import hashlib
-import lzma
 import math
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
@@ -16,14 +12,13 @@ from PIL import Image, ImageOps
 
 from workers.runtime.images import DAMAGED, decode
 from workers.runtime.run import InvalidInput, TooLarge
+from workers.runtime.zips import is_hidden, open_zip
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 LOCAL_SUFFIXES = (*SUFFIXES, ".pgm")  # the format of most old face collections
 MAX_FILES = 20_000
 MAX_BYTES = 2 * 2**30  # of all files of a zip, unpacked
 MAX_PIXELS = 4_000_000_000  # of all pictures together: minutes of decoding
-# What zipfile raises on files that are damaged, encrypted or packed in ways it does not know.
-UNREADABLE = (zipfile.BadZipFile, RuntimeError, OSError, EOFError, zlib.error, lzma.LZMAError)
 
 Cut = Callable[[Image.Image, int], np.ndarray]  # picture, side -> (side, side, 3) uint8 RGB
 File = tuple[PurePosixPath, Callable[[], bytes]]
@@ -85,13 +80,9 @@ def read_zip(content: bytes, side: int, cut: Cut = fit_square) -> FaceFolders:
     Raises InvalidInput, also for a path that leaves the zip; TooLarge beyond MAX_FILES, MAX_BYTES
     or MAX_PIXELS.
     """
-    try:
-        archive = zipfile.ZipFile(BytesIO(content))
-    except UNREADABLE as error:
-        raise InvalidInput(f"The zip cannot be read: {error}.") from error
-    with archive:
-        members = _choose(_list_members(archive), SUFFIXES)
-        return _gather(members, side, cut, decode, MAX_PIXELS)
+    with open_zip(BytesIO(content), MAX_FILES, MAX_BYTES) as members:
+        files = [(member.path, member.read) for member in members]
+        return _gather(_choose(files, SUFFIXES), side, cut, decode, MAX_PIXELS)
 
 
 def decode_local(content: bytes) -> Image.Image:
@@ -104,32 +95,6 @@ def decode_local(content: bytes) -> Image.Image:
         raise InvalidInput("The PGM picture is damaged or incomplete.") from error
 
 
-def _list_members(archive: zipfile.ZipFile) -> list[File]:
-    members = [member for member in archive.infolist() if not member.is_dir()]
-    size = sum(member.file_size for member in members)  # zipfile reads no more than this
-    if len(members) > MAX_FILES or size > MAX_BYTES:
-        raise TooLarge(
-            f"The zip has {len(members)} files and {size} bytes unpacked; at most {MAX_FILES} "
-            f"files and {MAX_BYTES} bytes can be used."
-        )
-    members.sort(key=lambda member: member.filename)
-    return [(_check_path(member.filename), partial(_unpack, archive, member)) for member in members]
-
-
-def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    try:
-        return archive.read(member)
-    except UNREADABLE as error:
-        raise InvalidInput(f"It cannot be unpacked: {error}.") from error
-
-
-def _check_path(name: str) -> PurePosixPath:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name:
-        raise InvalidInput(f"The path {name!r} leaves the zip.")
-    return path
-
-
 def _choose(files: Iterable[File], suffixes: tuple[str, ...]) -> Iterator[File]:
     """The pictures of people; hidden files and what lies beside the people's folders is left out.
 
@@ -137,7 +102,7 @@ def _choose(files: Iterable[File], suffixes: tuple[str, ...]) -> Iterator[File]:
     no folder.
     """
     for path, read in files:
-        if any(part.startswith(".") or part == "__MACOSX" for part in path.parts):
+        if is_hidden(path):
             continue
         is_picture = path.suffix.lower() in suffixes
         in_folder = len(path.parts) > 1

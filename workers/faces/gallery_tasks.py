@@ -34,8 +34,9 @@ from workers.faces.gallery_contract import (
     EnrollResult,
     RefusedFace,
 )
-from workers.faces.loaded import FacesWorker, Seen, actor, answer_each
+from workers.faces.loaded import FacesWorker, Seen, actor
 from workers.faces.refusals import AlreadyEnrolled, LowQuality, NoFace, SeveralFaces, WrongModel
+from workers.runtime.answers import answer_each
 from workers.runtime.run import InvalidInput, JobError, Run
 
 LOWEST_QUALITY = {"none": 0.0, "low": 0.35, "medium": 0.5, "high": 0.7}

@@ -24,10 +24,11 @@ from workers.faces.gallery_contract import (
     Probe,
 )
 from workers.faces.gallery_tasks import check_model
-from workers.faces.loaded import FacesWorker, Seen, actor, answer_each
+from workers.faces.loaded import FacesWorker, Seen, actor
 from workers.faces.matching import Match, find_subjects
 from workers.faces.refusals import NoFace, QuotaExceeded, StaleDatabase
 from workers.faces.thresholds import Scale
+from workers.runtime.answers import answer_each
 from workers.runtime.run import JobError, Run
 
 MAX_FACES = 64  # of one picture that are looked for

@@ -1,6 +1,6 @@
 """What a process of the faces worker keeps in memory, and what its tasks share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -29,10 +29,9 @@ from workers.faces.refusals import NotCalibrated, WrongModel
 from workers.faces.thresholds import Scale, choose_gallery_threshold
 from workers.runtime.devices import choose_device
 from workers.runtime.images import decode
-from workers.runtime.run import InvalidInput, JobError, Run
+from workers.runtime.run import InvalidInput, Run
 
 R = TypeVar("R", bound=Message)
-A = TypeVar("A")
 
 
 @dataclass(frozen=True)
@@ -157,15 +156,3 @@ class FacesWorker:
 
 def actor(run: Run[R]) -> Actor:
     return Actor(run.tenant, run.key_id, run.job_id)
-
-
-def answer_each(batch: Sequence[Run[R]], answer: Callable[[Run[R]], A]) -> list[A | JobError]:
-    """One answer a job; a refusal is an answer too, so it costs the others nothing."""
-
-    def try_one(run: Run[R]) -> A | JobError:
-        try:
-            return answer(run)
-        except JobError as refusal:
-            return refusal
-
-    return [try_one(run) for run in batch]

@@ -7,7 +7,7 @@ from PIL import Image
 
 from workers.faces.align import DLIB_SIDE, DLIB_TEMPLATE, align
 from workers.faces.draw import annotate
-from workers.faces.loaded import FacesWorker, Seen, answer_each
+from workers.faces.loaded import FacesWorker, Seen
 from workers.faces.picture_contract import (
     EncodeRequest,
     EncodeResult,
@@ -19,6 +19,7 @@ from workers.faces.picture_contract import (
 )
 from workers.faces.refusals import NoFace
 from workers.faces.thresholds import compare
+from workers.runtime.answers import answer_each
 from workers.runtime.images import decode, encode_jpeg
 from workers.runtime.run import JobError, Run
 

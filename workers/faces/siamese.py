@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workers.faces.align import DLIB_SIDE, DLIB_TEMPLATE
-from workers.faces.checkpoint import read_tensors, write_tensors
+from workers.runtime.tensors import read_tensors, write_tensors
 
 FORMAT = "siamese-1"
 STAGES = 4  # each halves the side

@@ -14,12 +14,12 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW
 
 from workers.faces.batches import augment, draw_batch, make_augmentation
-from workers.faces.checkpoint import read_tensors, write_tensors
 from workers.faces.evaluate import score_pairs
 from workers.faces.folders import FaceFolders
 from workers.faces.metrics import equal_error_rate
 from workers.faces.siamese import Architecture, SiameseNet, to_faces, to_unit
 from workers.faces.triplets import Mining, contrastive_losses, mine_triplets, triplet_losses
+from workers.runtime.tensors import read_tensors, write_tensors
 
 CPU = torch.device("cpu")
 CHECKPOINT = "checkpoint.safetensors"

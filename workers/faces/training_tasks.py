@@ -1,7 +1,6 @@
 """Answers the jobs that make and choose encoders."""
 
 import shutil
-import time
 from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
@@ -18,7 +17,7 @@ from workers.faces.audit import append_line
 from workers.faces.encoders import WORKER
 from workers.faces.evaluate import measure, score_pairs
 from workers.faces.folders import FaceFolders, fit_square, read_zip
-from workers.faces.loaded import FacesWorker, actor, answer_each
+from workers.faces.loaded import FacesWorker, actor
 from workers.faces.metrics import draw_roc, equal_error_rate
 from workers.faces.picture_contract import DEFAULT_MODEL
 from workers.faces.refusals import WrongModel
@@ -33,6 +32,8 @@ from workers.faces.training_contract import (
     TrainRequest,
     TrainResult,
 )
+from workers.runtime.answers import answer_each
+from workers.runtime.checkpoints import open_checkpoints
 from workers.runtime.images import encode_jpeg
 from workers.runtime.run import InvalidInput, JobError, Run
 
@@ -63,7 +64,7 @@ def _train(worker: FacesWorker, run: Run[TrainRequest]) -> TrainResult:
         steps=request.steps,
         seed=request.seed,
     )
-    folder = _open_checkpoints(worker, run.job_id)
+    folder = open_checkpoints(worker.settings, run.job_id)
     try:
         trained = train_network(options, learning, partial(_report, run), folder, worker.device)
     except ValueError as error:
@@ -84,16 +85,6 @@ def _train(worker: FacesWorker, run: Run[TrainRequest]) -> TrainResult:
         people={"trained or validated": len(learning.names), "tested": len(test.names)},
         roc=roc,
     )
-
-
-def _open_checkpoints(worker: FacesWorker, job_id: str) -> Path:
-    """The folder of this job; those of jobs that cannot be claimed again any more go."""
-    checkpoints = worker.settings.home.resolve() / "checkpoints"
-    (checkpoints / job_id).mkdir(parents=True, exist_ok=True)
-    for folder in checkpoints.iterdir():
-        if time.time() - folder.stat().st_mtime > worker.settings.max_deadline:
-            shutil.rmtree(folder)
-    return checkpoints / job_id
 
 
 def _cut(worker: FacesWorker, picture: Image.Image, side: int) -> np.ndarray:

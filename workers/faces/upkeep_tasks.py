@@ -20,7 +20,7 @@ from workers.faces.gallery import (
     plan_collection,
 )
 from workers.faces.gallery_contract import CollectionView
-from workers.faces.loaded import FacesWorker, actor, answer_each
+from workers.faces.loaded import FacesWorker, actor
 from workers.faces.refusals import UnknownReceipt
 from workers.faces.transfer import store_archive, write_archive
 from workers.faces.upkeep_contract import (
@@ -42,6 +42,7 @@ from workers.faces.upkeep_contract import (
     StatsResult,
     UpdateRequest,
 )
+from workers.runtime.answers import answer_each
 from workers.runtime.run import InvalidInput, JobError, Run
 
 SOON = 30 * 86_400.0  # seconds: faces that expire within are counted

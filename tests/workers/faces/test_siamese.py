@@ -6,7 +6,6 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from workers.faces.checkpoint import read_tensors, write_tensors
 from workers.faces.siamese import (
     Architecture,
     SiameseEncoder,
@@ -16,6 +15,7 @@ from workers.faces.siamese import (
     to_faces,
     to_unit,
 )
+from workers.runtime.tensors import read_tensors, write_tensors
 
 SMALL = Architecture(side=32, channels=1, dimensions=24, width=8)
 CPU = torch.device("cpu")

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from workers.faces.batches import augment, draw_batch, make_augmentation
-from workers.faces.checkpoint import read_tensors
 from workers.faces.evaluate import measure, score_pairs
 from workers.faces.folders import FaceFolders
 from workers.faces.siamese import Architecture, SiameseNet, to_faces
@@ -26,6 +25,7 @@ from workers.faces.train import (
     take_share,
     train,
 )
+from workers.runtime.tensors import read_tensors
 
 SMALL = TrainOptions(
     architecture=Architecture(side=16, width=8, dimensions=16),
@@ -234,7 +234,7 @@ from pathlib import Path
 import torch
 from torch import distributed
 from tests.workers.faces.test_train import start
-from workers.faces.checkpoint import write_tensors
+from workers.runtime.tensors import write_tensors
 
 torch.set_num_threads(1)
 folder, rank = Path(sys.argv[1]), int(sys.argv[2])
