@@ -3,7 +3,8 @@
 from alembic import context
 from sqlalchemy import text
 
-import shared.face_tables  # noqa: F401  (its tables belong to Base)
+import shared.face_tables
+import shared.text_tables  # noqa: F401  (their tables belong to Base)
 from shared.tables import Base
 
 LOCK = 7_201_936  # any number, the same for every process that upgrades

@@ -14,6 +14,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import func, inspect, select, text, update
 
+import shared.face_tables
+import shared.text_tables  # noqa: F401  (before any metadata is compared)
 from shared.db import MIGRATIONS, db_now, insert_into, make_engine, migrate, open_db
 from shared.tables import Base, Broker, Job
 from tests.rows import make_job

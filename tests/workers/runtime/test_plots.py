@@ -1,0 +1,24 @@
+"""Pictures of trainings are PNGs that show what they were given."""
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from workers.runtime.plots import draw_curves, draw_points
+
+
+def read(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(BytesIO(png), formats=("PNG",)).convert("RGB"))
+
+
+def test_a_curve_is_drawn_also_if_it_has_one_point():
+    one = read(draw_curves({"loss": ([1], [2.0])}, "training", "step", "nats"))
+    two = read(draw_curves({"loss": ([1, 2], [2.0, 1.0])}, "training", "step", "nats"))
+    assert one.shape == two.shape
+    assert (one != two).any()
+
+
+def test_words_are_drawn_as_they_are():
+    """A dollar sign begins no formula, and a script without a font raises no warning."""
+    assert read(draw_points(["a$b$", "_c", "\u4e2d"], [0, 1, 2], [2, 1, 0], "words")).std() > 0

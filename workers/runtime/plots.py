@@ -1,0 +1,53 @@
+"""Pictures of trainings: curves, and labelled points in the plane."""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from warnings import catch_warnings, filterwarnings
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font_names
+
+SIZE = (8.0, 5.0)  # inches
+DPI = 110
+# The first comes with matplotlib; the others, where they are installed, know more scripts.
+FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "WenQuanYi Micro Hei", "PingFang SC")
+
+Curve = tuple[Sequence[float], Sequence[float]]  # x, y
+
+
+def draw_curves(curves: Mapping[str, Curve], title: str, x: str, y: str) -> bytes:
+    """A PNG of one line for each name; a curve of one point is drawn as a dot."""
+    figure = Figure(SIZE, DPI, layout="constrained")
+    axes = figure.add_subplot()
+    for name, (xs, ys) in curves.items():
+        axes.plot(xs, ys, label=name, marker="o" if len(xs) < 2 else None)
+    axes.set(title=title, xlabel=x, ylabel=y)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return _write(figure)
+
+
+def draw_points(
+    labels: Sequence[str], xs: Sequence[float], ys: Sequence[float], title: str
+) -> bytes:
+    """A PNG with a labelled dot for each point."""
+    figure = Figure((SIZE[0], SIZE[0]), DPI, layout="constrained")
+    axes = figure.add_subplot()
+    axes.scatter(xs, ys, s=8)
+    for label, point in zip(labels, zip(xs, ys, strict=True), strict=True):
+        axes.annotate(
+            label, point, (3, 2), textcoords="offset points", fontsize=7, parse_math=False
+        )
+    axes.set_title(title)
+    axes.grid(alpha=0.3)
+    return _write(figure)
+
+
+def _write(figure: Figure) -> bytes:
+    file = BytesIO()
+    fonts = [font for font in FONTS if font in get_font_names()]
+    with rc_context({"font.family": fonts}), catch_warnings():
+        filterwarnings("ignore", "Glyph .* missing from font")  # drawn as a box, as everywhere
+        figure.savefig(file, format="png")
+    return file.getvalue()

@@ -1,0 +1,10 @@
+"""What the text worker accepts and answers."""
+
+from workers.text import embedding_contract, encoding_contract, model_contract, vocabulary_contract
+
+TASKS = [
+    *vocabulary_contract.TASKS,
+    *encoding_contract.TASKS,
+    *embedding_contract.TASKS,
+    *model_contract.TASKS,
+]
