@@ -1,0 +1,24 @@
+"""A long job finds its checkpoints again; those nobody can go on from are cleared away."""
+
+import os
+import time
+from pathlib import Path
+
+from shared.settings import Settings
+from workers.runtime.checkpoints import open_checkpoints
+
+
+def test_a_job_that_is_claimed_again_finds_its_folder(tmp_path: Path):
+    settings = Settings(home=tmp_path)
+    (open_checkpoints(settings, "a") / "file").write_text("kept")
+    assert (open_checkpoints(settings, "a") / "file").read_text() == "kept"
+    assert open_checkpoints(settings, "b") != open_checkpoints(settings, "a")
+
+
+def test_a_folder_older_than_any_deadline_goes(tmp_path: Path):
+    settings = Settings(home=tmp_path, max_deadline=60)
+    old, new = open_checkpoints(settings, "old"), open_checkpoints(settings, "new")
+    os.utime(old, (time.time() - 61,) * 2)
+    open_checkpoints(settings, "other")
+    assert not old.exists()
+    assert new.exists()
