@@ -10,7 +10,7 @@ import typer
 from services.client.client import Client
 from services.client.console import USAGE, connect, leave, tell, write_json, write_table
 from services.client.faces_options import Backend, BackendName, Collection, Fpir, Json
-from services.client.faces_report import DAY, format_time, show_facts
+from services.client.facts import DAY, format_time, show_facts
 from services.client.watch import run_task
 
 app = typer.Typer()

@@ -12,7 +12,7 @@ from services.client.client import Client
 from services.client.console import USAGE, connect, leave, tell, write_json, write_table
 from services.client.faces_enroll_command import list_portraits
 from services.client.faces_options import Json
-from services.client.faces_report import show_facts
+from services.client.facts import show_facts
 from services.client.watch import run_task
 
 app = typer.Typer()

@@ -18,7 +18,7 @@ from services.client.console import (
     write_table,
 )
 from services.client.faces_options import Backend, BackendName, Collection, Fpir, Json
-from services.client.faces_report import format_time, show_facts
+from services.client.facts import format_time, show_facts
 from services.client.watch import run_task
 
 app = typer.Typer()

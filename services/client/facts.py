@@ -1,4 +1,4 @@
-"""Shows what `atelier faces` commands are answered with."""
+"""Shows what commands are answered with, value by value."""
 
 from datetime import datetime
 from typing import Any
