@@ -16,6 +16,11 @@ COMMANDS = {
     "logs": ("services.local.commands", "register", "Show what the processes say."),
     "detect": ("services.client.detect_commands", "register", "Find objects in photographs."),
     "faces": ("services.client.faces_commands", "app", "Find, compare and recognise faces."),
+    "text": (
+        "services.client.text_commands",
+        "app",
+        "Count words, encode text, train on it.",
+    ),
     "jobs": ("services.client.jobs_commands", "app", "List, follow and cancel jobs."),
     "weights": ("services.client.weights_commands", "app", "Fetch and check pretrained files."),
     "keys": ("services.client.admin_commands", "app", "Make, rotate and revoke API keys."),

@@ -1,5 +1,6 @@
 """Shows what commands are answered with, value by value."""
 
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,20 @@ def show_facts(task: str, facts: dict[str, Any], as_json: bool) -> None:
     order = list(load_tasks()[task].result.model_fields)
     names = sorted(facts, key=lambda name: order.index(name) if name in order else len(order))
     write_table(("what", "value"), [row for name in names for row in _make_rows(name, facts[name])])
+
+
+def show_rows(
+    columns: Sequence[str],
+    items: Iterable[dict[str, Any]],
+    make_row: Callable[[dict[str, Any]], Sequence[str]],
+    as_json: bool,
+) -> None:
+    """A row for each item of a list, or a JSON object on a line of its own."""
+    if as_json:
+        for item in items:
+            write_json(item)
+    else:
+        write_table(columns, map(make_row, items))
 
 
 def _make_rows(name: str, value: Any) -> list[tuple[str, str]]:

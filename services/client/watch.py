@@ -28,9 +28,10 @@ class Watch:
     """Use it as a context: Ctrl-C cancels the jobs that are still under way.
 
     What goes wrong here, such as a lost connection, leaves them running: they may take hours.
+    Without a total the bar shows that it moves, not how far it is.
     """
 
-    def __init__(self, client: Client, title: str, total: float = 1.0) -> None:
+    def __init__(self, client: Client, title: str, total: float | None = 1.0) -> None:
         self.client = client
         self._under_way: dict[str, None] = {}  # job ids, in the order of submission
         self._done = 0.0  # of `total`
