@@ -138,9 +138,11 @@ def train(
     if as_json:
         write_json({**result, "saved": str(saved)})
         return
-    del result["curve"]
-    show_facts("text.train", result, as_json)
+    rows = {name: fact for name, fact in result.items() if name not in ("curve", "sample")}
+    show_facts("text.train", rows, as_json)
     tell(f"The loss is drawn in {saved}.")
+    if result["sample"]:
+        tell(f"It writes:\n{result['sample']}")
 
 
 @app.command()

@@ -9,6 +9,8 @@ from services.client import Client
 from shared.settings import read_settings
 from tests.services.client.fake_api import KEY, FakeApi, serve_api
 from tests.services.client.fake_faces import FakeFaces
+from tests.services.client.fake_text import FakeText
+from tests.services.client.fake_text_models import FakeTextModels
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +43,15 @@ def client(api: FakeApi) -> Iterator[Client]:
 def faces(api: FakeApi) -> FakeFaces:
     """The fake server answers the tasks of faces as well."""
     return FakeFaces(api)
+
+
+@pytest.fixture
+def text(api: FakeApi) -> FakeText:
+    """The fake server answers the tasks on vocabularies as well."""
+    return FakeText(api)
+
+
+@pytest.fixture
+def text_models(api: FakeApi) -> FakeTextModels:
+    """The fake server answers the tasks on models of text as well."""
+    return FakeTextModels(api)

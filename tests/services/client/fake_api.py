@@ -40,6 +40,9 @@ class FakeApi:
     labels: dict[bytes, str] = field(default_factory=dict)  # what is in a picture; else a dog
     answers: dict[str, Answer] = field(default_factory=dict)  # by task, for those of other workers
     most_open: int = 0  # jobs that were unfinished at one moment
+    sniff: Callable[[bytes], str] = lambda content: (
+        "text/plain" if content.startswith(b"text") else "image/jpeg"
+    )
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def fail_next(self, method: str, path: str, *faults: Fault) -> None:
@@ -193,7 +196,7 @@ def tasks() -> dict[str, Any]:
 @routes.post("/v1/blobs")
 def upload() -> tuple[dict[str, Any], int]:
     content = request.get_data()
-    kind = "text/plain" if content.startswith(b"text") else "image/jpeg"
+    kind = known().sniff(content)
     return {"id": known().add_blob(content), "size": len(content), "media_type": kind}, 201
 
 
@@ -203,13 +206,16 @@ def download(blob_id: str) -> Any:
     return content or problem(404, "unknown-blob", "There is no such blob.")
 
 
-@routes.post("/v1/<worker>/<method>")
+@routes.post("/v1/<worker>/<path:method>")
 def submit(worker: str, method: str) -> Any:
     body = read_form() if request.mimetype == "multipart/form-data" else request.get_json()
     key = request.headers["Idempotency-Key"]
     with known().lock:
         if key not in known().asked:
-            known().asked[key] = (known().add_job(f"{worker}.{method}", body)["id"], None)
+            known().asked[key] = (
+                known().add_job(f"{worker}.{method.replace('/', '.')}", body)["id"],
+                None,
+            )
     fault = known().take_fault()
     if fault is not None and (answer := fault()) is not None:
         return answer
