@@ -13,7 +13,9 @@ Vocabulary = Annotated[Name, Field(description="The name of a vocabulary.")]
 Version = Annotated[
     int | None, Field(ge=1, le=2**31 - 1, description="A frozen version; none: the newest one.")
 ]
-DocumentId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+DocumentId = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
 Model = Annotated[
     str,
     Field(

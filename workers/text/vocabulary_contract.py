@@ -24,6 +24,7 @@ FileFormat = Annotated[
     ),
 ]
 Page = Annotated[int, Field(ge=1, le=1000)]
+AskedWord = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
 
 
 class IngestRequest(Message):
@@ -120,7 +121,7 @@ class RankRequest(Message):
     vocabulary: Vocabulary
     limit: Page = 100
     after: str | None = Field(None, max_length=100, description="`next` of the page before.")
-    words: list[str] | None = Field(None, min_length=1, max_length=1000)
+    words: list[AskedWord] | None = Field(None, min_length=1, max_length=1000)
 
 
 class RankedWord(Message):

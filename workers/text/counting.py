@@ -1,0 +1,199 @@
+"""Counts documents into a vocabulary and out of it again, exactly, in one transaction."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import delete, insert, select, text
+from sqlalchemy.orm import Session
+
+from shared.db import db_now
+from shared.text_tables import TextDocument, TextVocabulary
+from workers.text.counts import unpack
+from workers.text.refusals import ChangedDocument
+from workers.text.vocabulary import AT_ONCE
+
+T = TypeVar("T")
+
+WORDS_AT_ONCE = 10_000  # of one statement: about a tenth of a second of PostgreSQL
+
+# Rows of [word, count, first_seen] come as one parameter: nothing is faster on both databases.
+_ROWS = {
+    "sqlite": "SELECT value->>0 AS word, value->>1 AS count, value->>2 AS first_seen "
+    "FROM json_each(:rows) WHERE true",
+    "postgresql": "SELECT value->>0 AS word, CAST(value->>1 AS bigint) AS count, "
+    "CAST(value->>2 AS bigint) AS first_seen FROM json_array_elements(CAST(:rows AS json))",
+}
+_ADD = {
+    name: text(
+        "INSERT INTO text_words (vocabulary_id, word, count, first_seen) "
+        f"SELECT :vocabulary_id, word, count, first_seen FROM ({rows}) AS new WHERE true "
+        "ON CONFLICT (vocabulary_id, word) "
+        "DO UPDATE SET count = text_words.count + excluded.count "
+        "RETURNING CASE WHEN first_seen > :last_seen THEN 1 ELSE 0 END"
+    )
+    for name, rows in _ROWS.items()
+}
+_SUBTRACT = {
+    name: text(
+        f"UPDATE text_words SET count = text_words.count - gone.count FROM ({rows}) AS gone "
+        "WHERE text_words.vocabulary_id = :vocabulary_id AND text_words.word = gone.word"
+    )
+    for name, rows in _ROWS.items()
+}
+_DROP = text("DELETE FROM text_words WHERE vocabulary_id = :vocabulary_id AND count <= 0")
+
+
+@dataclass(frozen=True)
+class CountedDocument:
+    """A document and its own counts, ready to be stored."""
+
+    name: str
+    sha256: str  # of its text
+    tokens: int
+    words: int  # distinct
+    counts: bytes  # packed
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What was new to the vocabulary, and what was not."""
+
+    documents: int
+    known: int
+    replaced: int
+    tokens: int
+
+
+def count_documents(
+    session: Session,
+    vocabulary: TextVocabulary,
+    documents: Sequence[CountedDocument],
+    total: Mapping[str, int],
+    replace: bool,
+) -> Counted:
+    """Count those that are not known, `total` being the sum of all of them.
+
+    The caller has locked the vocabulary. Raises ChangedDocument unless `replace`.
+    """
+    known = _find_sums(session, vocabulary.id, [document.name for document in documents])
+    changed = [d.name for d in documents if known.get(d.name, d.sha256) != d.sha256]
+    if changed and not replace:
+        raise ChangedDocument(
+            f"The document {changed[0]!r} was counted with other content, and "
+            f"{len(changed) - 1} more. Send `replace`, or other ids."
+        )
+    new = [document for document in documents if known.get(document.name) != document.sha256]
+    change = Counter(total if len(new) == len(documents) else sum_counts(d.counts for d in new))
+    change.subtract(take_documents(session, vocabulary, changed))
+    _change_words(session, vocabulary, change)
+    _store_documents(session, vocabulary.id, new)
+    tokens = sum(document.tokens for document in new)
+    vocabulary.documents += len(new)
+    vocabulary.tokens += tokens
+    session.flush()
+    return Counted(len(new) - len(changed), len(documents) - len(new), len(changed), tokens)
+
+
+def remove_documents(
+    session: Session, vocabulary: TextVocabulary, names: Iterable[str]
+) -> list[str]:
+    """Count documents down and forget them; which of `names` are known no more or never were.
+
+    The caller has locked the vocabulary.
+    """
+    wanted = list(dict.fromkeys(names))
+    known = _find_sums(session, vocabulary.id, wanted)
+    subtract_counts(session, vocabulary, take_documents(session, vocabulary, list(known)))
+    session.flush()
+    return [name for name in wanted if name not in known]
+
+
+def sum_counts(packed: Iterable[bytes]) -> Counter[str]:
+    """In the order of first appearance."""
+    total: Counter[str] = Counter()
+    for counts in packed:
+        total.update(unpack(counts))
+    return total
+
+
+def take_documents(
+    session: Session, vocabulary: TextVocabulary, names: Sequence[str]
+) -> Counter[str]:
+    """Forget documents; their counts, which are still in the words."""
+    taken: Counter[str] = Counter()
+    for some in _cut(names):
+        rows = session.execute(
+            delete(TextDocument)
+            .where(TextDocument.vocabulary_id == vocabulary.id, TextDocument.name.in_(some))
+            .returning(TextDocument.tokens, TextDocument.counts)
+            .execution_options(synchronize_session=False)
+        ).all()
+        vocabulary.documents -= len(rows)
+        vocabulary.tokens -= sum(row.tokens for row in rows)
+        taken.update(sum_counts(row.counts for row in rows))
+    return taken
+
+
+def add_counts(session: Session, vocabulary: TextVocabulary, counts: Mapping[str, int]) -> None:
+    """Words that are new are seen later than all before, in the order of `counts`."""
+    first = vocabulary.last_seen
+    rows = sorted((word, count, first + n) for n, (word, count) in enumerate(counts.items(), 1))
+    for values in _write_rows(vocabulary.id, rows):
+        statement = _ADD[session.get_bind().dialect.name]
+        vocabulary.words += sum(session.scalars(statement, {**values, "last_seen": first}))
+    vocabulary.last_seen += len(rows)
+
+
+def subtract_counts(
+    session: Session, vocabulary: TextVocabulary, counts: Mapping[str, int]
+) -> None:
+    """Words that no document has any more go."""
+    for values in _write_rows(vocabulary.id, sorted((*pair, 0) for pair in counts.items())):
+        session.execute(_SUBTRACT[session.get_bind().dialect.name], values)
+    dropped = session.connection().execute(_DROP, {"vocabulary_id": vocabulary.id})
+    vocabulary.words -= dropped.rowcount
+
+
+def _change_words(session: Session, vocabulary: TextVocabulary, change: Mapping[str, int]) -> None:
+    add_counts(session, vocabulary, {word: n for word, n in change.items() if n > 0})
+    less = {word: -n for word, n in change.items() if n < 0}
+    if less:
+        subtract_counts(session, vocabulary, less)
+
+
+def _write_rows(
+    vocabulary_id: int, rows: Sequence[tuple[str, int, int]]
+) -> Iterator[dict[str, object]]:
+    """The parameters of one statement after the other, in the order of the words."""
+    for start in range(0, len(rows), WORDS_AT_ONCE):
+        some = json.dumps(rows[start : start + WORDS_AT_ONCE], ensure_ascii=False)
+        yield {"vocabulary_id": vocabulary_id, "rows": some}
+
+
+def _find_sums(session: Session, vocabulary_id: int, names: Sequence[str]) -> dict[str, str]:
+    """Name -> sha256 of the documents that are counted."""
+    found: dict[str, str] = {}
+    for some in _cut(names):
+        rows = session.execute(
+            select(TextDocument.name, TextDocument.sha256).where(
+                TextDocument.vocabulary_id == vocabulary_id, TextDocument.name.in_(some)
+            )
+        )
+        found |= {row.name: row.sha256 for row in rows}
+    return found
+
+
+def _store_documents(
+    session: Session, vocabulary_id: int, documents: Sequence[CountedDocument]
+) -> None:
+    now = session.scalar(select(db_now()))
+    for some in _cut(documents):
+        rows = [{**d.__dict__, "vocabulary_id": vocabulary_id, "counted_at": now} for d in some]
+        session.execute(insert(TextDocument), rows)
+
+
+def _cut(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE))

@@ -1,0 +1,80 @@
+"""Writes a frozen version as a tokenizer.json for the library `tokenizers` of Hugging Face."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from workers.runtime.run import InvalidInput
+from workers.text.exporting import Words
+from workers.text.fields import Tokeniser
+from workers.text.lexicon import UNKNOWN
+
+Part = dict[str, Any]  # of a tokenizer.json
+
+# In the syntax of Oniguruma.
+WORD = r"\p{L}[\p{L}\p{M}]*"
+CHARACTER = r"[\s\S]"
+# What `str.split` cuts at.
+BLANKS = "[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
+# A capital sigma that ends a word has a small letter of its own, which the library does not know.
+LAST_SIGMA = (
+    r"(?<=[\p{Lu}\p{Ll}\p{Lt}\p{M}])Σ"
+    r"(?![\p{M}\p{Lm}\p{Sk}.:·'\x{2019}]*[\p{Lu}\p{Ll}\p{Lt}])"
+)
+
+
+def write_tokenizer(tokeniser: Tokeniser, words: Words) -> Iterator[str]:
+    """A model that knows whole words, `<unk>` being 0; its ids are our indices.
+
+    Raises InvalidInput for Chinese, whose dictionary the library does not have.
+    """
+    head = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": {"type": "Sequence", "normalizers": _normalise(tokeniser)},
+        "pre_tokenizer": _cut(tokeniser),
+        "post_processor": None,
+        "decoder": {"type": "Fuse"} if tokeniser.unit == "characters" else None,
+        "model": {"type": "WordLevel", "unk_token": UNKNOWN, "vocab": {UNKNOWN: 0}},
+    }
+    yield json.dumps(head).removesuffix("}}}")
+    for index, (word, _) in enumerate(words, 1):
+        yield f",\n{json.dumps(word)}: {index}"
+    yield "}}}\n"
+
+
+def _normalise(tokeniser: Tokeniser) -> list[Part]:
+    parts: list[Part] = []
+    if tokeniser.nfkc:
+        parts.append({"type": "NFKC"})
+    if tokeniser.lower:
+        parts += [_replace(LAST_SIGMA, "ς"), {"type": "Lowercase"}]
+    return parts
+
+
+def _replace(pattern: str, content: str) -> Part:
+    return {"type": "Replace", "pattern": {"Regex": pattern}, "content": content}
+
+
+def _cut(tokeniser: Tokeniser) -> Part:
+    if tokeniser.unit == "words":
+        return _split(WORD, keep=True)
+    if tokeniser.unit == "characters":
+        return _split(CHARACTER, keep=True)
+    if tokeniser.unit == "whitespace":
+        return _split(BLANKS, keep=False)
+    raise InvalidInput(
+        "The library `tokenizers` does not cut Chinese into words. Export `json` or `tsv`."
+    )
+
+
+def _split(pattern: str, keep: bool) -> Part:
+    """Keep what fits the pattern and nothing else, or the other way round."""
+    return {
+        "type": "Split",
+        "pattern": {"Regex": pattern},
+        "behavior": "Removed",
+        "invert": keep,
+    }

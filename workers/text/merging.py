@@ -1,0 +1,97 @@
+"""Counts the documents of one vocabulary into another, from the counts that are stored."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Select, exists, func, insert, literal, select, text
+from sqlalchemy.orm import Session, aliased
+
+from shared.db import db_now
+from shared.text_tables import TextDocument, TextVocabulary, TextWord
+from workers.text.counting import Counted, subtract_counts, sum_counts
+from workers.text.refusals import ChangedDocument
+from workers.text.vocabulary import AT_ONCE, allow_minutes
+
+THEIRS, OURS = aliased(TextDocument), aliased(TextDocument)
+_ADD_WORDS = text(
+    "INSERT INTO text_words (vocabulary_id, word, count, first_seen) "
+    "SELECT :target, word, count, first_seen + :last_seen FROM text_words "
+    "WHERE vocabulary_id = :source ON CONFLICT (vocabulary_id, word) "
+    "DO UPDATE SET count = text_words.count + excluded.count"
+)
+
+
+def merge_vocabulary(session: Session, target: TextVocabulary, source: TextVocabulary) -> Counted:
+    """Count the documents of `source` that `target` does not have; both are locked.
+
+    All words are added by the database itself; then what was counted twice is taken off, so only
+    documents that are in both are read. Words that are new are seen in the order of `source`.
+    Raises ChangedDocument if a document of the same name has other content.
+    """
+    allow_minutes(session)
+    _refuse_changed(session, target, source)
+    target.words += _count_new_words(session, target, source)
+    values = {"target": target.id, "source": source.id, "last_seen": target.last_seen}
+    session.execute(_ADD_WORDS, values)
+    target.last_seen += source.last_seen
+    known = known_tokens = 0
+    for page in _read_known(session, target, source):
+        subtract_counts(session, target, sum_counts(row.counts for row in page))
+        known += len(page)
+        known_tokens += sum(row.tokens for row in page)
+    counted = Counted(source.documents - known, known, 0, source.tokens - known_tokens)
+    _copy_documents(session, target, source)
+    target.documents += counted.documents
+    target.tokens += counted.tokens
+    session.flush()
+    return counted
+
+
+def _select_both(target: TextVocabulary, source: TextVocabulary, *columns: Any) -> Select[Any]:
+    """Documents of one name in both, by name."""
+    return (
+        select(*columns)
+        .select_from(THEIRS)
+        .join(OURS, OURS.name == THEIRS.name)
+        .where(THEIRS.vocabulary_id == source.id, OURS.vocabulary_id == target.id)
+        .order_by(THEIRS.name)
+    )
+
+
+def _refuse_changed(session: Session, target: TextVocabulary, source: TextVocabulary) -> None:
+    both = _select_both(target, source, THEIRS.name)
+    name = session.scalar(both.where(THEIRS.sha256 != OURS.sha256).limit(1))
+    if name is not None:
+        raise ChangedDocument(
+            f"The document {name!r} of {source.name!r} was counted in {target.name!r} with other "
+            "content. Remove it from one of the two."
+        )
+
+
+def _count_new_words(session: Session, target: TextVocabulary, source: TextVocabulary) -> int:
+    ours = aliased(TextWord)
+    known = exists().where(ours.vocabulary_id == target.id, ours.word == TextWord.word)
+    theirs = select(func.count()).where(TextWord.vocabulary_id == source.id, ~known)
+    return session.scalar(theirs) or 0
+
+
+def _read_known(
+    session: Session, target: TextVocabulary, source: TextVocabulary
+) -> Iterator[list[Any]]:
+    """Pages of (name, tokens, counts) of the documents that are in both."""
+    both = _select_both(target, source, THEIRS.name, THEIRS.tokens, THEIRS.counts)
+    page = session.execute(both.limit(AT_ONCE)).all()
+    while page:
+        yield list(page)
+        rest = both.where(THEIRS.name > page[-1].name)
+        page = session.execute(rest.limit(AT_ONCE)).all()
+
+
+def _copy_documents(session: Session, target: TextVocabulary, source: TextVocabulary) -> None:
+    copied = ("name", "sha256", "tokens", "words", "counts")
+    known = exists().where(OURS.vocabulary_id == target.id, OURS.name == TextDocument.name)
+    columns = [getattr(TextDocument, name) for name in copied]
+    new = select(literal(target.id), *columns, db_now()).where(
+        TextDocument.vocabulary_id == source.id, ~known
+    )
+    session.execute(insert(TextDocument).from_select(["vocabulary_id", *copied, "counted_at"], new))

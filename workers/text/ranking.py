@@ -1,0 +1,132 @@
+"""The ranks of words: pages of the most frequent ones, and the ranks of given ones."""
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Select, and_, func, select
+from sqlalchemy.orm import Session
+
+from shared.text_tables import TextWord
+from workers.runtime.run import InvalidInput
+from workers.text.vocabulary import AT_ONCE
+
+PAGE = 10_000  # words read at once where all are wanted
+ORDER = (TextWord.count.desc(), TextWord.first_seen)
+_CURSOR = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page ends: the last word's count and age, and its rank at the time."""
+
+    count: int
+    first_seen: int
+    rank: int
+
+    @classmethod
+    def parse(cls, cursor: str) -> "Place":
+        """Raises InvalidInput for what `str` of a place never gave."""
+        match = _CURSOR.fullmatch(cursor)
+        if match is None:
+            raise InvalidInput("`after` is not the `next` of a page before. Leave it out to start.")
+        return cls(*map(int, match.groups()))
+
+    def __str__(self) -> str:
+        return f"{self.count}.{self.first_seen}.{self.rank}"
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A word at its place."""
+
+    word: str
+    place: Place
+
+
+def read_page(
+    session: Session, vocabulary_id: int, after: Place | None, limit: int
+) -> list[Ranked]:
+    """The words behind a place, most frequent first; of those as frequent, the one seen first.
+
+    The cost depends on `limit` alone, however deep the page lies. Ranks count on from `after`.
+    """
+    rows: list[tuple[str, int, int]] = []
+    for part in _list_parts(vocabulary_id, after):
+        found = session.execute(part.limit(limit - len(rows))).all()
+        rows += [(word, count, seen) for word, count, seen in found]
+        if len(rows) == limit:
+            break
+    ranks = itertools.count(after.rank + 1 if after else 1)
+    return [Ranked(word, Place(count, seen, next(ranks))) for word, count, seen in rows]
+
+
+def _list_parts(vocabulary_id: int, after: Place | None) -> Iterator[Select[tuple[str, int, int]]]:
+    """Two ranges of the index one after the other: no database takes them as one."""
+    words = select(TextWord.word, TextWord.count, TextWord.first_seen).order_by(*ORDER)
+    words = words.where(TextWord.vocabulary_id == vocabulary_id)
+    if after is None:
+        yield words
+    else:
+        yield words.where(TextWord.count == after.count, TextWord.first_seen > after.first_seen)
+        yield words.where(TextWord.count < after.count)
+
+
+def read_all(session: Session, vocabulary_id: int) -> Iterator[Ranked]:
+    """All words in the order of their ranks."""
+    after = None
+    while page := read_page(session, vocabulary_id, after, PAGE):
+        yield from page
+        after = page[-1].place
+
+
+def rank_words(session: Session, vocabulary_id: int, words: Iterable[str]) -> dict[str, Ranked]:
+    """The ranks of given words; those that do not occur are missing.
+
+    The entries of the index are counted from one word to the next, so none is counted twice.
+    """
+    ranked: dict[str, Ranked] = {}
+    before = Place(2**63 - 1, 0, 0)
+    for row in _find_words(session, vocabulary_id, sorted(set(words))):
+        rank = before.rank + _count_between(session, vocabulary_id, before, row.place)
+        before = Place(row.place.count, row.place.first_seen, rank)
+        ranked[row.word] = Ranked(row.word, before)
+    return ranked
+
+
+def _find_words(session: Session, vocabulary_id: int, words: Sequence[str]) -> list[Ranked]:
+    """In the order of ranks, which are not known yet."""
+    found: list[Ranked] = []
+    for start in range(0, len(words), AT_ONCE):
+        rows = session.execute(
+            select(TextWord.word, TextWord.count, TextWord.first_seen).where(
+                TextWord.vocabulary_id == vocabulary_id,
+                TextWord.word.in_(words[start : start + AT_ONCE]),
+            )
+        )
+        found += [Ranked(word, Place(count, seen, 0)) for word, count, seen in rows]
+    return sorted(found, key=lambda word: (-word.place.count, word.place.first_seen))
+
+
+def _count_between(session: Session, vocabulary_id: int, start: Place, end: Place) -> int:
+    """How many words come after `start`, up to and with `end`."""
+    if start.count == end.count:
+        ranges = [
+            and_(
+                TextWord.count == end.count,
+                TextWord.first_seen > start.first_seen,
+                TextWord.first_seen <= end.first_seen,
+            )
+        ]
+    else:
+        ranges = [
+            and_(TextWord.count == start.count, TextWord.first_seen > start.first_seen),
+            and_(TextWord.count < start.count, TextWord.count > end.count),
+            and_(TextWord.count == end.count, TextWord.first_seen <= end.first_seen),
+        ]
+    counted = [
+        select(func.count()).where(TextWord.vocabulary_id == vocabulary_id, each).scalar_subquery()
+        for each in ranges
+    ]
+    return session.scalar(select(sum(counted[1:], counted[0]))) or 0
