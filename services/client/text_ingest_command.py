@@ -1,5 +1,6 @@
 """`atelier text ingest`: count the words of files, many files a job and a few jobs at once."""
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ app = typer.Typer()
 AT_ONCE = 3  # jobs under way
 ACCEPTED = ("text/plain", "application/zip")
 HOPELESS = ("other_tokeniser",)  # the other jobs will fare no better
-LONGEST_NAME = 200  # characters of a document's name
+NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")  # what a document may be called
 COUNTED = ("documents", "known", "replaced", "tokens", "too_long")
 
 
@@ -166,8 +167,8 @@ class Ingestion:
 
 def _upload(client: Client, piece: Piece) -> str:
     """The blob id. Raises Refused; a key that is not accepted ends the command."""
-    if len(piece.name) > LONGEST_NAME:
-        raise Refused(f"its name is longer than {LONGEST_NAME} characters.")
+    if not NAME.fullmatch(piece.name):
+        raise Refused("its name is longer than 200 characters, or has some that do not print.")
     if piece.size == 0:
         raise Refused("it is empty.")
     try:

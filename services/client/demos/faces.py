@@ -2,12 +2,10 @@
 
 import hashlib
 import time
-from collections.abc import Generator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Generator
 from uuid import uuid4
 
-from services.client.demos.scene import Demo, DemoFailed, Row, Scene
+from services.client.demos.scene import Demo, DemoFailed, Row, Scene, run_job
 
 PHOTOS = (
     "astronaut.png",
@@ -30,14 +28,14 @@ def recognise_faces(scene: Scene) -> Generator[Row, None, None]:
     """Uses a collection of its own, which it deletes again: the stack may be one in use."""
     collection = f"demo-{uuid4().hex[:12]}"
     everything = {"collection": collection, "whole_collection": True}
-    result, seconds = _run(scene, "faces.create", {"collection": collection})
+    result, seconds = run_job(scene, "faces.create", {"collection": collection})
     yield Row("a new collection", f"for {result['model']}", seconds)
     try:
         yield from _enroll_and_search(scene, collection)
     except BaseException:
         scene.client.submit("faces.delete", everything)  # nobody waits for it
         raise
-    result, seconds = _run(scene, "faces.delete", everything)
+    result, seconds = run_job(scene, "faces.delete", everything)
     receipt = f"{result['deleted']} faces deleted, receipt {result['receipt'][:8]}…"
     yield Row("the collection again", receipt, seconds)
 
@@ -52,7 +50,7 @@ def _enroll_and_search(scene: Scene, collection: str) -> Generator[Row, None, No
 
 def _find(scene: Scene) -> Row:
     files = {"picture": scene.files / "obama2.jpg"}
-    result, seconds = _run(scene, "faces.find", {"annotate": True}, files)
+    result, seconds = run_job(scene, "faces.find", {"annotate": True}, files)
     scene.client.download(result["annotated"], scene.folder / "obama2-faces.jpg")
     quality = ", ".join(f"{face['quality']['overall']:.2f}" for face in result["faces"])
     return Row("obama2.jpg", f"{len(result['faces'])} face, quality {quality}", seconds)
@@ -60,7 +58,7 @@ def _find(scene: Scene) -> Row:
 
 def _verify(scene: Scene) -> Row:
     files = {"first": scene.files / "obama.jpg", "second": scene.files / "obama2.jpg"}
-    result, seconds = _run(scene, "faces.verify", {}, files)
+    result, seconds = run_job(scene, "faces.verify", {}, files)
     if not result["same"]:
         raise DemoFailed("obama.jpg and obama2.jpg were not found to show the same person.")
     return Row("obama.jpg, obama2.jpg", f"the same person: {result['band']}", seconds)
@@ -74,7 +72,7 @@ def _enroll(scene: Scene, collection: str) -> Row:
     }
     fields = {"collection": collection, "subjects": [*ENROLLED.values()], "consent": consent}
     files = {"pictures": [scene.files / name for name in ENROLLED]}
-    result, seconds = _run(scene, "faces.enroll", fields, files)
+    result, seconds = run_job(scene, "faces.enroll", fields, files)
     if result["refused"]:
         raise DemoFailed(f"A portrait was refused: {result['refused'][0]['reason']}")
     people = ", ".join(dict.fromkeys(ENROLLED.values()))
@@ -83,29 +81,13 @@ def _enroll(scene: Scene, collection: str) -> Row:
 
 def _identify(scene: Scene, collection: str, name: str, expected: str | None) -> Row:
     files = {"picture": scene.files / name}
-    result, seconds = _run(scene, "faces.identify", {"collection": collection}, files)
+    result, seconds = run_job(scene, "faces.identify", {"collection": collection}, files)
     (probe,) = result["probes"]
     found = probe["subject"] or "unknown"
     if expected not in (None, found):
         raise DemoFailed(f"The face in {name} was taken for {found}, not for {expected}.")
     band = f": {probe['candidates'][0]['band']}" if probe["candidates"] else ""
     return Row(name, f"{found}{band}", seconds)
-
-
-def _run(
-    scene: Scene,
-    task: str,
-    fields: Mapping[str, Any],
-    files: Mapping[str, Path | list[Path]] | None = None,
-) -> tuple[dict[str, Any], float]:
-    """(the result, seconds it took). Raises DemoFailed."""
-    started = time.monotonic()
-    client = scene.client
-    job = client.submit_files(task, files, fields) if files else client.submit(task, fields)
-    job = client.wait(job.id)
-    if not job.succeeded:
-        raise DemoFailed(f"{task}: {job.reason}")
-    return job.result or {}, time.monotonic() - started
 
 
 WEIGHTS = ("mtcnn-pnet.pt", "mtcnn-rnet.pt", "mtcnn-onet.pt", "dlib-face-resnet.dat")

@@ -1,8 +1,10 @@
 """What a demo is: the jobs that show one worker, and the rows they put into a table."""
 
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from services.client.client import Client
 
@@ -39,3 +41,19 @@ class Demo:
     run: Callable[
         [Scene], Generator[Row, None, None]
     ]  # one row as each job ends; raises DemoFailed
+
+
+def run_job(
+    scene: Scene,
+    task: str,
+    fields: Mapping[str, Any],
+    files: Mapping[str, Path | list[Path]] | None = None,
+) -> tuple[dict[str, Any], float]:
+    """(the result, seconds it took). Raises DemoFailed."""
+    started = time.monotonic()
+    client = scene.client
+    job = client.submit_files(task, files, fields) if files else client.submit(task, fields)
+    job = client.wait(job.id)
+    if not job.succeeded:
+        raise DemoFailed(f"{task}: {job.reason}")
+    return job.result or {}, time.monotonic() - started

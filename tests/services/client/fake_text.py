@@ -66,7 +66,7 @@ class FakeText:
         contents = [self.api.blobs[blob_id].decode() for blob_id in asked["files"]]
         sent = dict(zip(asked["file_ids"] or (), contents, strict=True))
         sent |= dict(zip(asked["ids"] or (), asked["texts"], strict=True))
-        bad = [document for document, text in sent.items() if "broken" in text]
+        bad = [document for document, text in sent.items() if text.startswith("broken")]
         if bad:
             raise JobFailed("invalid_input", f"{bad[0]} is broken.")
         held = self.documents.setdefault(name, {})

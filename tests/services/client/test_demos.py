@@ -12,11 +12,14 @@ from services.client.cli import app
 from services.client.demo import run_demos
 from services.client.demos import DEMOS
 from services.client.demos import faces as faces_demo
+from services.client.demos import text as text_demo
 from services.client.demos.detect import PHOTOS, PLAIN_TO_SEE
 from services.client.demos.scene import DemoFailed, Scene
 from shared.weights import load_catalog
 from tests.services.client.fake_api import DRAWN, FakeApi
 from tests.services.client.fake_faces import FakeFaces
+from tests.services.client.fake_text import FakeText
+from tests.services.client.fake_text_models import CURVE, WORDS, FakeTextModels
 
 
 def show(name: str) -> bytes:
@@ -35,6 +38,13 @@ def scene(client: Client, faces: FakeFaces, tmp_path: Path) -> Scene:
     return Scene(client, files, folder)
 
 
+@pytest.fixture(autouse=True)
+def text_that_works(text: FakeText, text_models: FakeTextModels) -> None:
+    """What the demo of text needs; photographs stay photographs, though they are words here."""
+    text_models.labels = list(text_demo.MODULES)
+    text.api.sniff = lambda _: "image/jpeg"
+
+
 def test_every_worker_has_a_demo_and_its_files_are_pinned() -> None:
     assert [demo.worker for demo in DEMOS] == find_workers()
     for demo in DEMOS:
@@ -45,8 +55,11 @@ def test_the_pictures_and_a_row_for_each_job_come_out(scene: Scene) -> None:
     rows = run_demos(DEMOS, scene)
     assert len(rows) == sum(demo.jobs for demo in DEMOS)
     assert {row.what for worker, row in rows if worker == "detect"} == set(PHOTOS)
-    assert {file.read_bytes() for file in scene.folder.iterdir()} == {DRAWN}
-    assert len(list(scene.folder.iterdir())) == len(PHOTOS) + 1
+    drawn = {file.name: file.read_bytes() for file in scene.folder.iterdir()}
+    assert drawn.pop("text-words.png") == WORDS
+    assert drawn.pop("text-language.png") == drawn.pop("text-classifier.png") == CURVE
+    assert set(drawn.values()) == {DRAWN}
+    assert len(drawn) == len(PHOTOS) + 1
 
 
 def test_an_object_that_is_plain_to_see_must_be_found(scene: Scene, api: FakeApi) -> None:
@@ -91,6 +104,36 @@ def test_a_wrong_name_fails_the_demo_and_nothing_is_kept(
     (job,) = [job for job in faces.api.jobs.values() if job["task"] == "faces.delete"]
     scene.client.wait(job["id"])
     assert not faces.collections
+
+
+def test_text_is_counted_encoded_and_learned_and_the_vocabulary_deleted(
+    scene: Scene, text: FakeText
+) -> None:
+    rows = {row.what: row.result for _, row in run_demos((text_demo.DEMO,), scene)}
+    assert rows["these numbers"] == text_demo.SENTENCE
+    assert rows["the same pages again"].endswith("known, none counted twice")
+    assert "90% of lines it never saw are right" in rows["which of 4 modules a line is from"]
+    assert not text.documents
+
+
+def test_a_classifier_that_only_guesses_fails_the_demo(
+    scene: Scene, text: FakeText, text_models: FakeTextModels
+) -> None:
+    text_models.metrics = {"held_out_accuracy": 0.4}
+    with pytest.raises(DemoFailed, match="only 40% were put into their module"):
+        run_demos((text_demo.DEMO,), scene)
+    assert not text.documents
+
+
+def test_a_sentence_that_comes_back_otherwise_fails_the_demo(
+    scene: Scene, text: FakeText, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_demo, "SENTENCE", "the zyzzyva of a class")
+    with pytest.raises(DemoFailed, match="came back as: the <unk> of a class"):
+        run_demos((text_demo.DEMO,), scene)
+    (job,) = [job for job in text.api.jobs.values() if job["task"] == "text.vocab.delete"]
+    scene.client.wait(job["id"])
+    assert not text.documents
 
 
 def test_no_network_and_no_files_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
