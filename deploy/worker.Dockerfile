@@ -34,7 +34,8 @@ FROM python:${PYTHON}
 RUN groupadd --gid 10001 atelier \
     && useradd --uid 10001 --gid atelier --no-create-home --home-dir /var/lib/atelier \
        --shell /usr/sbin/nologin atelier \
-    && install -d -o atelier -g atelier -m 0700 /var/lib/atelier /weights /faces
+    && install -d -o atelier -g atelier -m 0700 \
+       /var/lib/atelier /var/lib/atelier/checkpoints /weights /faces
 COPY --from=build /opt/atelier /opt/atelier
 COPY deploy/healthcheck.py /etc/atelier/
 ARG WORKER
