@@ -29,6 +29,16 @@ from services.client.watch import run_task
 
 app = typer.Typer()
 
+MEASURED = (  # the first two that a model has are listed
+    "held_out_perplexity",
+    "held_out_accuracy",
+    "held_out_macro_f1",
+    "perplexity",
+    "accuracy",
+    "macro_f1",
+    "loss",
+)
+
 
 class Kind(StrEnum):
     language = "language"
@@ -71,6 +81,10 @@ def train(
     embedding: Annotated[
         int | None, typer.Option(min=1, max=2048, help="Numbers for a token; none: one-hot.")
     ] = None,
+    tied: Annotated[
+        bool,
+        typer.Option("--tied", help="Of a language model: output and embedding share weights."),
+    ] = False,
     dropout: Annotated[float, typer.Option(min=0, max=0.99)] = 0.0,
     batches: Annotated[
         Batches, typer.Option(help="Of a language model: carry the state on, or reset it.")
@@ -82,6 +96,10 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, max=10_000, help="At most.")] = 20,
     optimiser: Optimiser = Optimiser.adam,
     learning_rate: Annotated[float, typer.Option(min=0, max=100)] = 2e-3,
+    decay: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Of the rate, after an epoch without a better loss."),
+    ] = 0.5,
     clip: Annotated[
         float, typer.Option(min=0, max=1000, help="The longest a gradient may be.")
     ] = 1.0,
@@ -116,6 +134,7 @@ def train(
         "layers": layers,
         "bidirectional": bidirectional,
         "embedding": embedding,
+        "tied": tied,
         "dropout": dropout,
         "batches": batches,
         "steps": steps,
@@ -123,6 +142,7 @@ def train(
         "epochs": epochs,
         "optimiser": optimiser,
         "learning_rate": learning_rate,
+        "decay": decay,
         "clip": clip,
         "held_out": held_out,
         "patience": patience,
@@ -222,7 +242,8 @@ def _show_models(found: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def _make_row(model: dict[str, Any]) -> tuple[str, ...]:
-    numbers = {k: v for k, v in model["metrics"].items() if isinstance(v, int | float)}
-    measured = ", ".join(f"{name.replace('_', ' ')} {v:.4g}" for name, v in numbers.items())
+    metrics = model["metrics"]
+    shown = [name for name in MEASURED if name in metrics][:2]
+    measured = ", ".join(f"{name.replace('_', ' ')} {metrics[name]:.4g}" for name in shown)
     in_use = "yes" if model["in_use"] else ""
     return model["model"], model["kind"], measured, format_time(model["created_at"]), in_use

@@ -18,7 +18,7 @@ class FakeTextModels:
     api: FakeApi
     models: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # (task, request)
-    metrics: dict[str, float] = field(default_factory=lambda: {"held_out_accuracy": 0.9})
+    accuracy: float = 0.9  # of a classifier
     labels: list[str] = field(default_factory=lambda: ["bad", "good"])
     neighbours: list[str] = field(default_factory=lambda: ["queen", "woman"])
 
@@ -54,10 +54,15 @@ class FakeTextModels:
 
     def add(self, name: str, kind: str) -> str:
         version = sum(model["model"].split("@")[0] == name for model in self.models) + 1
-        facts = {"metrics": self.metrics, "origin": {"kind": kind}, "created_at": 1.9e9}
+        facts = {"metrics": self.measure(kind), "origin": {"kind": kind}, "created_at": 1.9e9}
         model = f"{name}@{version}"
         self.models.append({"model": model, "kind": kind, "in_use": version == 1, **facts})
         return model
+
+    def measure(self, kind: str) -> dict[str, float]:
+        if kind == "classifier":
+            return {"held_out_accuracy": self.accuracy, "held_out_majority": 0.3}
+        return {"held_out_perplexity": 4.5} if kind == "language" else {"loss": 2.5}
 
     def find(self, name: str) -> str:
         for model in self.models:
@@ -102,7 +107,7 @@ class FakeTextModels:
         return {
             "model": self.add(asked["name"], asked["kind"]),
             "kind": asked["kind"],
-            "metrics": {"held_out_perplexity": 4.5} if language else self.metrics,
+            "metrics": self.measure(asked["kind"]),
             "epochs": asked["epochs"],
             "stopped_early": False,
             "words": 100,

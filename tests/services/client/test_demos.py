@@ -119,7 +119,7 @@ def test_text_is_counted_encoded_and_learned_and_the_vocabulary_deleted(
 def test_a_classifier_that_only_guesses_fails_the_demo(
     scene: Scene, text: FakeText, text_models: FakeTextModels
 ) -> None:
-    text_models.metrics = {"held_out_accuracy": 0.4}
+    text_models.accuracy = 0.4
     with pytest.raises(DemoFailed, match="only 40% were put into their module"):
         run_demos((text_demo.DEMO,), scene)
     assert not text.documents
