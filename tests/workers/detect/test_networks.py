@@ -1,0 +1,44 @@
+"""Published detectors by name: each is loaded ready to use and answers in the same form."""
+
+import pytest
+import torch
+
+from shared.weights import MissingWeights
+from workers.detect.networks import LABELS, PUBLISHED, load_detector
+from workers.detect.process import Fit, letterbox, select, stack
+from workers.runtime.images import decode
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_detector_finds_the_man_of_a_portrait_at_its_own_threshold(name, weights, photo):
+    picture = decode(photo("obama.jpg"))
+    fit = Fit.of(*picture.size, 416)
+    with torch.inference_mode():
+        boxes, scores = load_detector(name, weights).predict(stack([letterbox(picture, fit)], CPU))
+    labels = (weights / LABELS).read_text().splitlines()
+    assert scores.shape == (1, boxes.shape[1], len(labels))
+    kept, _, classes = select(boxes[0], scores[0], PUBLISHED[name].score_threshold, 0.45, 100)
+    person = fit.to_picture(kept[classes == labels.index("person")])
+    assert len(person) == 1
+    left, top, right, bottom = person[0].tolist()
+    assert (right - left) * (bottom - top) > picture.width * picture.height / 2
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_loaded_detector_has_nothing_left_to_normalise_by_the_batch(name, weights):
+    network = load_detector(name, weights)
+    assert not network.training
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in network.modules())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_missing_files_are_said_by_the_command_that_fetches_them(name, tmp_path):
+    with pytest.raises(MissingWeights, match=f"atelier weights pull {name}"):
+        load_detector(name, tmp_path)
+
+
+def test_a_name_that_nobody_published_is_a_key_error(tmp_path):
+    with pytest.raises(KeyError, match="yolov9"):
+        load_detector("yolov9", tmp_path)
