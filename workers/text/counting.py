@@ -36,13 +36,6 @@ _ADD = {
     )
     for name, rows in _ROWS.items()
 }
-_SUBTRACT = {
-    name: text(
-        f"UPDATE text_words SET count = text_words.count - gone.count FROM ({rows}) AS gone "
-        "WHERE text_words.vocabulary_id = :vocabulary_id AND text_words.word = gone.word"
-    )
-    for name, rows in _ROWS.items()
-}
 _DROP = text("DELETE FROM text_words WHERE vocabulary_id = :vocabulary_id AND count <= 0")
 
 
@@ -88,7 +81,7 @@ def count_documents(
     new = [document for document in documents if known.get(document.name) != document.sha256]
     change = Counter(total if len(new) == len(documents) else sum_counts(d.counts for d in new))
     change.subtract(take_documents(session, vocabulary, changed))
-    _change_words(session, vocabulary, change)
+    change_words(session, vocabulary, change)
     _store_documents(session, vocabulary.id, new)
     tokens = sum(document.tokens for document in new)
     vocabulary.documents += len(new)
@@ -106,7 +99,8 @@ def remove_documents(
     """
     wanted = list(dict.fromkeys(names))
     known = _find_sums(session, vocabulary.id, wanted)
-    subtract_counts(session, vocabulary, take_documents(session, vocabulary, list(known)))
+    taken = take_documents(session, vocabulary, list(known))
+    change_words(session, vocabulary, negate(taken))
     session.flush()
     return [name for name in wanted if name not in known]
 
@@ -117,6 +111,10 @@ def sum_counts(packed: Iterable[bytes]) -> Counter[str]:
     for counts in packed:
         total.update(unpack(counts))
     return total
+
+
+def negate(counts: Mapping[str, int]) -> dict[str, int]:
+    return {word: -count for word, count in counts.items()}
 
 
 def take_documents(
@@ -137,31 +135,21 @@ def take_documents(
     return taken
 
 
-def add_counts(session: Session, vocabulary: TextVocabulary, counts: Mapping[str, int]) -> None:
-    """Words that are new are seen later than all before, in the order of `counts`."""
-    first = vocabulary.last_seen
-    rows = sorted((word, count, first + n) for n, (word, count) in enumerate(counts.items(), 1))
+def change_words(session: Session, vocabulary: TextVocabulary, change: Mapping[str, int]) -> None:
+    """Count words up, or down where the number is negative; a word that nothing has goes.
+
+    Words that are new are seen later than all before, in the order of `change`.
+    """
+    last = vocabulary.last_seen
+    places = enumerate(change.items(), last + 1)
+    rows = sorted((word, number, place) for place, (word, number) in places if number)
+    statement = _ADD[session.get_bind().dialect.name]
     for values in _write_rows(vocabulary.id, rows):
-        statement = _ADD[session.get_bind().dialect.name]
-        vocabulary.words += sum(session.scalars(statement, {**values, "last_seen": first}))
-    vocabulary.last_seen += len(rows)
-
-
-def subtract_counts(
-    session: Session, vocabulary: TextVocabulary, counts: Mapping[str, int]
-) -> None:
-    """Words that no document has any more go."""
-    for values in _write_rows(vocabulary.id, sorted((*pair, 0) for pair in counts.items())):
-        session.execute(_SUBTRACT[session.get_bind().dialect.name], values)
-    dropped = session.connection().execute(_DROP, {"vocabulary_id": vocabulary.id})
-    vocabulary.words -= dropped.rowcount
-
-
-def _change_words(session: Session, vocabulary: TextVocabulary, change: Mapping[str, int]) -> None:
-    add_counts(session, vocabulary, {word: n for word, n in change.items() if n > 0})
-    less = {word: -n for word, n in change.items() if n < 0}
-    if less:
-        subtract_counts(session, vocabulary, less)
+        vocabulary.words += sum(session.scalars(statement, {**values, "last_seen": last}))
+    vocabulary.last_seen += len(change)
+    if any(number < 0 for number in change.values()):
+        dropped = session.connection().execute(_DROP, {"vocabulary_id": vocabulary.id})
+        vocabulary.words -= dropped.rowcount
 
 
 def _write_rows(

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, aliased
 
 from shared.db import db_now
 from shared.text_tables import TextDocument, TextVocabulary, TextWord
-from workers.text.counting import Counted, subtract_counts, sum_counts
+from workers.text.counting import Counted, change_words, negate, sum_counts
 from workers.text.refusals import ChangedDocument
 from workers.text.vocabulary import AT_ONCE, allow_minutes
 
@@ -36,7 +36,8 @@ def merge_vocabulary(session: Session, target: TextVocabulary, source: TextVocab
     target.last_seen += source.last_seen
     known = known_tokens = 0
     for page in _read_known(session, target, source):
-        subtract_counts(session, target, sum_counts(row.counts for row in page))
+        taken = sum_counts(row.counts for row in page)
+        change_words(session, target, negate(taken))
         known += len(page)
         known_tokens += sum(row.tokens for row in page)
     counted = Counted(source.documents - known, known, 0, source.tokens - known_tokens)

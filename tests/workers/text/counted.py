@@ -67,7 +67,7 @@ def check_sums(sessions: Sessions, vocabulary: str = NAME) -> None:
                 TextWord.vocabulary_id == row.id
             )
         )
-    assert {word: count for word, count in words} == truth
+    assert dict(iter(words)) == truth
     assert (row.documents, row.tokens, row.words) == (len(documents), truth.total(), len(truth))
     assert seen == len(truth)  # no two words are as old
 
