@@ -1,8 +1,8 @@
 """Tasks on recurrent networks: train them, write text, tell classes of text apart."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.contract import Message, Task
 from workers.text.fields import Encoding, Model, Name, Seed, TextFile, Texts, Tokeniser, Version
@@ -33,6 +33,9 @@ class TrainRequest(Message):
     embedding: int | None = Field(
         None, ge=1, le=2048, description="Numbers for a token; none: one-hot rows."
     )
+    tied: bool = Field(
+        False, description="Of a language model: the output has the weights of the embedding."
+    )
     dropout: float = Field(0.0, ge=0, lt=1)
     batches: Literal["sequential", "random"] = Field(
         "sequential", description="Of a language model: carry the state on, or reset it."
@@ -42,6 +45,12 @@ class TrainRequest(Message):
     epochs: int = Field(20, ge=1, le=10_000)
     optimiser: Literal["adam", "sgd"] = "adam"
     learning_rate: float = Field(2e-3, gt=0, le=100)
+    decay: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="The rate is multiplied by it after an epoch without a better held-out loss.",
+    )
     clip: float = Field(1.0, gt=0, le=1000, description="The longest a gradient may be.")
     held_out: float = Field(
         0.1,
@@ -53,6 +62,16 @@ class TrainRequest(Message):
         3, ge=1, le=10_000, description="Epochs without a better held-out loss, then it stops."
     )
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.bidirectional and self.kind == "language":
+            raise ValueError("`bidirectional` is for a classifier: a language model reads one way")
+        if self.tied and (self.kind != "language" or self.embedding != self.hidden):
+            raise ValueError("`tied` is for a language model whose `embedding` equals `hidden`")
+        if self.version is not None and self.vocabulary is None:
+            raise ValueError("`version` is one of a `vocabulary`: name it too")
+        return self
 
 
 class TrainResult(Message):
@@ -94,7 +113,11 @@ class ClassifyRequest(Message):
     """Which class each text belongs to."""
 
     model: Model
-    texts: Texts = Field(min_length=1, max_length=256)
+    texts: Texts = Field(
+        min_length=1,
+        max_length=256,
+        description="Of a text that is longer, the first 1,000 tokens are read.",
+    )
 
 
 class Classified(Message):

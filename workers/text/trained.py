@@ -54,6 +54,10 @@ class TrainedModels:
             self._kept.popitem(last=False)
         return name, cast(T, self._kept[key])
 
+    def check(self, tenant: str, asked: str) -> None:
+        """Raises UnknownModel, also if its file is gone or damaged."""
+        self._read(self._find(tenant, asked), asked)
+
     def add(
         self,
         run: Run[R],

@@ -1,0 +1,277 @@
+"""Trains language models and classifiers: `python -m workers.text.train --data FILE --out DIR`."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from workers.runtime.tensors import read_tensors, write_tensors
+from workers.text.lessons import Lesson, Network, TrainOptions, Watch
+from workers.text.recurrent import State
+
+CPU = torch.device("cpu")
+CHECKPOINT = "checkpoint.safetensors"
+REPORT_EVERY = 0.5  # seconds
+SAVE_EVERY = 10.0  # seconds, between checkpoints within an epoch and at its end
+SAVING = 20  # times as long as saving took, training goes on before the next time
+
+
+class Diverged(ValueError):
+    """The loss is no number any more."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    fraction: float  # [0, 1]
+    epoch: int  # from 1 on
+    epochs: int
+    loss: float  # nats, mean of this epoch so far
+    losses: list[float]  # of each whole epoch
+    held_out: list[float]  # after each of them; empty if nothing is held out
+
+    @property
+    def ended(self) -> bool:
+        """This was the last batch of the epoch."""
+        return self.epoch == len(self.losses)
+
+
+@dataclass(frozen=True)
+class Trained:
+    network: Network  # with the best held-out loss, on the CPU
+    losses: list[float]  # nats, mean of each epoch
+    held_out: list[float]
+    best: int  # the epoch whose weights these are, from 1 on
+    stopped_early: bool
+
+
+def train(
+    lesson: Lesson,
+    report: Callable[[Progress], None],
+    folder: Path,
+    device: torch.device = CPU,
+    save_every: float = SAVE_EVERY,
+) -> Trained:
+    """Learn, going on from the checkpoint in the folder if there is one.
+
+    The same options and corpus give the same weights, bit for bit on a CPU, even if it was stopped
+    and resumed: chance depends on the seed, the epoch and the batch alone. `report` may raise to
+    stop it. Raises Diverged, and ValueError for a checkpoint of other options or another corpus.
+    """
+    training = Training(lesson, folder / CHECKPOINT, device)
+    training.resume()
+    reporting, saving = Clock(REPORT_EVERY), Clock(save_every)
+
+    def look_up() -> None:
+        if reporting.is_due():
+            report(training.describe())
+
+    while not training.is_over():
+        for batch in training.draw():
+            training.advance(batch)
+            look_up()
+            if saving.is_due():
+                training.save()
+                saving.wait(SAVING)
+        training.check(look_up)
+        report(training.describe())
+        if saving.is_due():
+            training.save()
+            saving.wait(SAVING)
+    return training.finish()
+
+
+class Clock:
+    """Says when some seconds have gone by."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.due = time.monotonic() + seconds
+        self.rang = 0.0
+
+    def is_due(self) -> bool:
+        now = time.monotonic()
+        if now < self.due:
+            return False
+        self.rang, self.due = now, now + self.seconds
+        return True
+
+    def wait(self, times: float) -> None:
+        """Be due only after so many times what was done since it was due."""
+        now = time.monotonic()
+        self.due = now + max(self.seconds, times * (now - self.rang))
+
+
+class Training:
+    """One run: the network, its optimiser, and how far they are."""
+
+    def __init__(self, lesson: Lesson, checkpoint: Path, device: torch.device) -> None:
+        self.lesson, self.checkpoint, self.device = lesson, checkpoint, device
+        self.options = lesson.options
+        self.origin = {"options": asdict(self.options), "corpus": lesson.identify()}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.options.seed)
+            self.network = lesson.make_network().to(device)
+        self.best = copy_weights(self.network)
+        self.optimiser = make_optimiser(self.network, self.options)
+        self.losses: list[float] = []  # of each whole epoch
+        self.held_out: list[float] = []
+        self.start_epoch()
+
+    def start_epoch(self) -> None:
+        self.place = 0  # batches done in this epoch
+        self.state: State | None = None
+        self.total = torch.zeros((), dtype=torch.float64, device=self.device)  # of the losses
+        self.count = 0  # how many they are of
+        self.batches = sum(1 for _ in self.lesson.draw(len(self.losses)))
+
+    def is_over(self) -> bool:
+        waited = len(self.held_out) - 1 - int(np.argmin(self.held_out)) if self.held_out else 0
+        return len(self.losses) >= self.options.epochs or waited >= self.options.patience
+
+    def draw(self) -> Iterator[Any]:
+        """The batches of this epoch that are still to come."""
+        return islice(self.lesson.draw(len(self.losses)), self.place, None)
+
+    def advance(self, batch: Any) -> None:
+        """One step of the optimiser."""
+        self.network.train()
+        with self._fix_chance():
+            loss, count, self.state = self.lesson.cost(self.network, batch, self.state)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.options.learning_rate * self.options.decay ** self._count_worse()
+        self.optimiser.step()
+        self.total += loss.detach() * count
+        self.count += count
+        self.place += 1
+
+    @contextmanager
+    def _fix_chance(self) -> Iterator[None]:
+        """What dropout draws depends on the batch alone."""
+        seed = np.random.SeedSequence((self.options.seed, len(self.losses), self.place))
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(int(seed.generate_state(1, np.uint64)[0]))
+            yield
+
+    def _count_worse(self) -> int:
+        """Epochs whose held-out loss was no better than one before."""
+        best = np.minimum.accumulate([math.inf, *self.held_out])[:-1]
+        return int((np.array(self.held_out) >= best).sum())
+
+    def check(self, watch: Watch) -> None:
+        """End the epoch: look at what is held out, keep the weights if there were none better."""
+        loss, held_out = self._measure(), self.lesson.check(self.network, watch)
+        if held_out is not None:
+            self.held_out.append(_check_number(held_out))
+        if not self.held_out or held_out == min(self.held_out):
+            self.best = copy_weights(self.network)
+        self.losses.append(loss)
+        self.start_epoch()
+
+    def _measure(self) -> float:
+        return _check_number(self.total.item() / max(1, self.count))
+
+    def describe(self) -> Progress:
+        """Raises Diverged."""
+        ended = self.place == 0 and bool(self.losses)
+        done = len(self.losses) + self.place / self.batches
+        return Progress(
+            fraction=done / self.options.epochs,
+            epoch=len(self.losses) + (not ended),
+            epochs=self.options.epochs,
+            loss=self.losses[-1] if ended else self._measure(),
+            losses=list(self.losses),
+            held_out=list(self.held_out),
+        )
+
+    def save(self) -> None:
+        """Replace the checkpoint, whole or not at all. Raises Diverged instead."""
+        self._measure()
+        parts = {"network": copy_weights(self.network), "best": self.best}
+        for place, state in self.optimiser.state_dict()["state"].items():
+            own = {key: value for key, value in state.items() if value is not None}
+            parts[f"optimiser.{place}"] = own
+        parts["carried"] = {str(n): part for n, part in enumerate(_list_parts(self.state))}
+        parts["sum"] = {"loss": self.total}
+        tensors = {
+            f"{part}/{key}": value for part, own in parts.items() for key, value in own.items()
+        }
+        about = {
+            "origin": self.origin,
+            "losses": self.losses,
+            "held_out": self.held_out,
+            "place": self.place,
+            "count": self.count,
+        }
+        write_tensors(self.checkpoint, tensors, about)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        if not self.checkpoint.exists():
+            return
+        tensors, about = read_tensors(self.checkpoint)
+        if about["origin"] != self.origin:
+            raise ValueError(f"{self.checkpoint} is of a training with other options or data.")
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            part, key = name.split("/")
+            parts.setdefault(part, {})[key] = tensor
+        self.network.load_state_dict(parts.pop("network"))
+        self.best = parts.pop("best")
+        self.losses, self.held_out = about["losses"], about["held_out"]
+        self.start_epoch()
+        self.place, self.count = about["place"], about["count"]
+        self.total = parts.pop("sum")["loss"].to(self.device)
+        carried = [part.to(self.device) for _, part in sorted(parts.pop("carried", {}).items())]
+        self.state = (carried[0], carried[1]) if len(carried) > 1 else next(iter(carried), None)
+        states = {int(part.removeprefix("optimiser.")): own for part, own in parts.items()}
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": states})
+
+    def finish(self) -> Trained:
+        network = copy.deepcopy(self.network).cpu()
+        network.load_state_dict(self.best)
+        best = int(np.argmin(self.held_out)) + 1 if self.held_out else len(self.losses)
+        stopped_early = len(self.losses) < self.options.epochs
+        return Trained(network.eval(), self.losses, self.held_out, best, stopped_early)
+
+
+def make_optimiser(network: nn.Module, options: TrainOptions) -> Optimizer:
+    if options.optimiser == "sgd":
+        return SGD(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
+    return AdamW(
+        network.parameters(), options.learning_rate, weight_decay=options.weight_decay, fused=True
+    )
+
+
+def copy_weights(network: nn.Module) -> dict[str, Tensor]:
+    return {name: weights.detach().cpu().clone() for name, weights in network.state_dict().items()}
+
+
+def _list_parts(state: State | None) -> tuple[Tensor, ...]:
+    if state is None:
+        return ()
+    return state if isinstance(state, tuple) else (state,)
+
+
+def _check_number(loss: float) -> float:
+    if not math.isfinite(loss):
+        raise Diverged("The loss is no number any more. Lower the learning rate, or `clip`.")
+    return loss
+
+
+if __name__ == "__main__":
+    from workers.text.train_command import main
+
+    main()

@@ -1,0 +1,178 @@
+"""Answers the jobs that train language models and classifiers."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from workers.runtime.answers import answer_each
+from workers.runtime.checkpoints import open_checkpoints
+from workers.runtime.plots import draw_curves
+from workers.runtime.run import InvalidInput, JobError, Run, TooLarge
+from workers.text.corpora import WordChoice
+from workers.text.evaluate import has_learned, measure
+from workers.text.generate import write_text
+from workers.text.language_model import LanguageModel
+from workers.text.lessons import ClassifierLesson, LanguageLesson, TrainOptions, open_lesson
+from workers.text.lexicon import Lexicon
+from workers.text.loaded import TextWorker
+from workers.text.model_contract import TrainRequest, TrainResult
+from workers.text.reader import Architecture
+from workers.text.saved import pack_model
+from workers.text.train import Diverged, Progress
+from workers.text.train import train as train_network
+from workers.text.versions import find_version, list_words
+
+PREVIEW_EVERY = 5.0  # seconds between pictures, at least
+PREVIEW_SHARE = 50  # and this part of the time that has gone by
+MOST_FROZEN = 200_000  # words of a version that a network can know
+MOST_WEIGHTS = 100_000_000  # 400 MB, five times in memory while they are learned
+MOST_NUMBERS = 2**28  # of a batch: 1 GB, and as much again for their gradients
+SAMPLE = 200  # tokens
+
+
+def train(worker: TextWorker, batch: Sequence[Run[TrainRequest]]) -> list[TrainResult | JobError]:
+    return answer_each(batch, lambda run: _train(worker, run))
+
+
+def _train(worker: TextWorker, run: Run[TrainRequest]) -> TrainResult:
+    """A worker that is killed goes on from the last checkpoint when the job is claimed again."""
+    request = run.request
+    run.progress(0.0, "reading the corpus")
+    lesson = open_lesson(
+        request.kind,
+        run.read(request.corpus),
+        request.encoding,
+        _choose_words(worker, run),
+        request.held_out,
+        read_options(request),
+    )
+    _check_size(lesson)
+    folder = open_checkpoints(worker.settings, run.job_id)
+    try:
+        result = _learn(worker, run, lesson, folder)
+    except (Diverged, InvalidInput) as error:
+        shutil.rmtree(folder)
+        raise InvalidInput(str(error)) from error
+    shutil.rmtree(folder)
+    return result
+
+
+def read_options(request: TrainRequest) -> TrainOptions:
+    architecture = Architecture(
+        cell=request.cell,
+        hidden=request.hidden,
+        layers=request.layers,
+        embedding=request.embedding,
+        bidirectional=request.bidirectional,
+        dropout=request.dropout,
+        tied=request.tied,
+    )
+    return TrainOptions(
+        architecture=architecture,
+        batches=request.batches,
+        steps=request.steps,
+        batch_size=request.batch_size,
+        epochs=request.epochs,
+        optimiser=request.optimiser,
+        learning_rate=request.learning_rate,
+        decay=request.decay,
+        clip=request.clip,
+        patience=request.patience,
+        seed=request.seed,
+    )
+
+
+def _choose_words(worker: TextWorker, run: Run[TrainRequest]) -> WordChoice:
+    request = run.request
+    if request.vocabulary is None:
+        return WordChoice(request.tokeniser, request.max_words, request.min_count)
+    with worker.sessions.read() as session:
+        frozen = find_version(session, run.tenant, request.vocabulary, request.version)
+        if frozen.size > MOST_FROZEN:
+            raise TooLarge(
+                f"The version has {frozen.size} words. Freeze one of {MOST_FROZEN} at most, by "
+                "`size` of `text.vocab.freeze`."
+            )
+        words = tuple(word for word, _ in list_words(session, frozen))
+    return WordChoice(frozen.tokeniser, frozen=Lexicon(frozen.tokeniser, words))
+
+
+def _check_size(lesson: LanguageLesson | ClassifierLesson) -> None:
+    """Raises TooLarge before anything is made."""
+    weights = lesson.count_weights()
+    if weights > MOST_WEIGHTS:
+        raise TooLarge(
+            f"The network would have {weights} weights, more than {MOST_WEIGHTS}. Lower "
+            "`max_words`, `hidden`, `layers` or `embedding`."
+        )
+    if lesson.count_numbers() > MOST_NUMBERS:
+        raise TooLarge(
+            "A batch would not fit into memory. Lower `batch_size`, `steps`, `max_words` or "
+            "`hidden`."
+        )
+
+
+def _learn(
+    worker: TextWorker,
+    run: Run[TrainRequest],
+    lesson: LanguageLesson | ClassifierLesson,
+    folder: Path,
+) -> TrainResult:
+    request, reporter = run.request, Reporter(run)
+    trained = train_network(lesson, reporter.report, folder, worker.device)
+    metrics = measure(lesson, trained, worker.device)
+    if not has_learned(metrics):
+        raise InvalidInput(
+            "The network did not learn more than how frequent each "
+            f"{'token' if request.kind == 'language' else 'label'} is. Send a larger corpus, more "
+            "`epochs`, or another `learning_rate`; nothing was kept."
+        )
+    network, corpus = trained.network, lesson.corpus
+    labels = lesson.corpus.label_names if isinstance(lesson, ClassifierLesson) else ()
+    worker.models.add(
+        run, request.kind, request.name, *pack_model(network, corpus.lexicon, labels), metrics
+    )
+    sample = None
+    if isinstance(network, LanguageModel):
+        how = {"temperature": 0.8, "seed": request.seed}
+        sample, _ = write_text(network, corpus.lexicon, "", SAMPLE, **how)
+    return TrainResult(
+        kind=request.kind,
+        metrics=metrics,
+        epochs=len(trained.losses),
+        stopped_early=trained.stopped_early,
+        words=len(corpus.lexicon.words),
+        parameters=lesson.count_weights(),
+        labels=list(labels) or None,
+        curve=run.save(draw_losses(trained.losses, trained.held_out)),
+        sample=sample,
+    )
+
+
+class Reporter:
+    """Tells followers how far a training is, with a picture of its losses now and then."""
+
+    def __init__(self, run: Run[TrainRequest]) -> None:
+        self.run = run
+        self.started = time.monotonic()
+        self.next_picture = self.started
+
+    def report(self, progress: Progress) -> None:
+        preview = None
+        now = time.monotonic()
+        if progress.ended and now >= self.next_picture:
+            preview = self.run.save(draw_losses(progress.losses, progress.held_out))
+            self.next_picture = now + max(PREVIEW_EVERY, (now - self.started) / PREVIEW_SHARE)
+        self.run.progress(progress.fraction, describe(progress), preview)
+
+
+def describe(progress: Progress) -> str:
+    line = f"epoch {progress.epoch} of {progress.epochs}: loss {progress.loss:.3f}"
+    return line + (f", held out {progress.held_out[-1]:.3f}" if progress.held_out else "")
+
+
+def draw_losses(losses: Sequence[float], held_out: Sequence[float]) -> bytes:
+    curves = {"learned from": losses, "held out": held_out}
+    drawn = {name: (range(1, len(c) + 1), c) for name, c in curves.items() if c}
+    return draw_curves(drawn, "Loss", "epoch", "nats")
