@@ -1,0 +1,94 @@
+"""The files that a data set of labelled pictures is made of, on disk or in a zip."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+
+from workers.runtime.run import InvalidInput
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+PART = re.compile(r"(train|val|test)(?:ing|id|idation)?\d*", re.IGNORECASE)
+MAX_NUMBER = 1e6  # pixels; what a coordinate can be at most
+
+Read = Callable[[], bytes]
+Files = Mapping[PurePosixPath, Read]  # by their path in the data set
+
+
+def check_names(names: Sequence[str], source: PurePosixPath | str) -> tuple[str, ...]:
+    """Class names as they are; raises InvalidInput if there is none, a blank one or one twice."""
+    if not names:
+        raise InvalidInput(f"{source} names no classes.")
+    seen: set[str] = set()
+    for name in names:
+        if not name.strip() or name in seen:
+            raise InvalidInput(f"{source}: the class name {name!r} is blank or there twice.")
+        seen.add(name)
+    return tuple(names)
+
+
+def find_picture(pictures: Iterable[PurePosixPath], near: PurePosixPath) -> PurePosixPath | None:
+    """Of pictures that a label file may mean, the one that shares most folders with it.
+
+    Raises InvalidInput if two are equally near; None if there is none.
+    """
+    ranked = sorted(pictures, key=lambda path: (-_shared_folders(path, near), path))
+    if len(ranked) > 1 and _shared_folders(ranked[0], near) == _shared_folders(ranked[1], near):
+        raise InvalidInput(f"{near}: it may mean {ranked[0]} or {ranked[1]}.")
+    return ranked[0] if ranked else None
+
+
+def is_picture(path: PurePosixPath) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+def by_stem(files: Iterable[PurePosixPath]) -> dict[str, list[PurePosixPath]]:
+    """The pictures among the files, by their name without its ending."""
+    pictures: dict[str, list[PurePosixPath]] = {}
+    for path in filter(is_picture, files):
+        pictures.setdefault(path.stem, []).append(path)
+    return pictures
+
+
+def read_text(path: PurePosixPath, files: Files, max_bytes: int) -> str:
+    """A label file of UTF-8 text; raises InvalidInput, which names it."""
+    content = files[path]()
+    if len(content) > max_bytes:
+        raise InvalidInput(f"{path} has {len(content)} bytes, more than {max_bytes}.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is not UTF-8 text.") from error
+
+
+def read_lines(path: PurePosixPath, files: Files, max_bytes: int) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, stripped, with their numbers from 1."""
+    for number, line in enumerate(read_text(path, files, max_bytes).splitlines(), start=1):
+        if line.strip():
+            yield number, line.strip()
+
+
+def _shared_folders(one: PurePosixPath, other: PurePosixPath) -> int:
+    shared = 0
+    for mine, theirs in zip(one.parent.parts, other.parent.parts, strict=False):
+        if mine != theirs:
+            break
+        shared += 1
+    return shared
+
+
+def read_number(text: str) -> float:
+    """A coordinate; raises ValueError, also for what is infinite or beyond any picture."""
+    number = float(text)
+    if not abs(number) <= MAX_NUMBER:
+        raise ValueError(f"{text} is no coordinate")
+    return number
+
+
+def part_of(words: Iterable[str]) -> str:
+    """The part that folders or file names tell: "train", "val" or "test"; "" for none.
+
+    >>> part_of(["images", "train2017"])
+    'train'
+    """
+    matches = (PART.fullmatch(word) for word in words)
+    return next((match[1].lower() for match in matches if match), "")

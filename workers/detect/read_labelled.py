@@ -1,0 +1,77 @@
+"""Reads a data set of labelled pictures from a folder or a zip, whichever format it has."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Literal
+
+from workers.detect.coco_format import is_coco, read_coco
+from workers.detect.label_files import Files, is_picture
+from workers.detect.labelled import Entry, LabelledPictures, gather
+from workers.detect.voc_format import read_voc
+from workers.detect.yolo_format import find_label, read_yolo
+from workers.runtime.run import InvalidInput
+from workers.runtime.zips import is_hidden, open_zip
+
+MAX_FILES = 100_000  # of a zip: a picture and a label file each
+MAX_BYTES = 8 * 2**30  # of all files of a zip, unpacked
+
+Format = Literal["voc", "coco", "yolo"]
+Reader = Callable[[Files, Sequence[str] | None], tuple[tuple[str, ...], list[Entry]]]
+
+READERS: dict[Format, Reader] = {"voc": read_voc, "coco": read_coco, "yolo": read_yolo}
+
+
+def read_folder(
+    folder: Path, names: Sequence[str] | None = None, kind: Format | None = None
+) -> LabelledPictures:
+    """The labelled pictures below a folder, their boxes as edges in pixels.
+
+    Without `kind` the format is found by the files that are there. With `names`, the classes are
+    these in this order, and a label of another one is refused. Raises InvalidInput, which names
+    the file that cannot be used; TooLarge beyond `labelled.MAX_PIXELS`.
+    """
+    if not folder.is_dir():
+        raise InvalidInput(f"{folder} is not a folder.")
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return _read(
+        {PurePosixPath(path.relative_to(folder)): path.read_bytes for path in paths}, names, kind
+    )
+
+
+@contextmanager
+def read_zip(
+    file: IO[bytes], names: Sequence[str] | None = None, kind: Format | None = None
+) -> Iterator[LabelledPictures]:
+    """As `read_folder`, from outside; nothing is unpacked to disk.
+
+    The pictures can be opened within the `with` alone. Raises also InvalidInput for a path that
+    leaves the zip, TooLarge beyond MAX_FILES or MAX_BYTES.
+    """
+    with open_zip(file, MAX_FILES, MAX_BYTES) as members:
+        files = {member.path: member.read for member in members}
+        if len(files) < len(members):
+            raise InvalidInput("Two files in the zip have the same path.")
+        yield _read(files, names, kind)
+
+
+def find_format(files: Files) -> Format:
+    """The format of the label files; raises InvalidInput if there are none, or of two formats."""
+    found: list[Format] = []
+    if any(path.suffix.lower() == ".xml" for path in files):
+        found.append("voc")
+    if any(is_coco(path, files) for path in files):
+        found.append("coco")
+    if any(find_label(path, files) for path in files if is_picture(path)):
+        found.append("yolo")
+    if not found:
+        raise InvalidInput("There are no labels: VOC XML, COCO JSON or YOLO text files.")
+    if len(found) > 1:
+        raise InvalidInput(f"There are labels in several formats: say which of {found} counts.")
+    return found[0]
+
+
+def _read(files: Files, names: Sequence[str] | None, kind: Format | None) -> LabelledPictures:
+    seen = {path: read for path, read in files.items() if not is_hidden(path)}
+    classes, entries = READERS[kind or find_format(seen)](seen, names)
+    return gather(classes, entries, seen)
