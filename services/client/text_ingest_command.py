@@ -197,7 +197,7 @@ def _report(client: Client, ingestion: Ingestion, vocabulary: str, as_json: bool
         write_json({**facts, "failed": failed})
     else:
         show_facts("text.ingest", facts, as_json)
-    for name, reason in ingestion.failures:
+    for name, reason in sorted(ingestion.failures):
         tell(f"{name}: {reason}")
     if ingestion.failures:
         raise leave(f"{len(ingestion.failures)} could not be counted.", SOME_FAILED)

@@ -14,12 +14,14 @@ SENTENCE = "the name of a class is bound to the class object"
 WORD = "class"  # its neighbours are shown
 MODULES = ("argparse", "statistics", "tarfile", "unittest.mock")  # a line of which one?
 LINE = "def add_argument(self, *args, **kwargs):"  # of argparse
+RULE = re.compile(r"[-=*~+|]{3,}")  # of a table; half of what a network would learn to draw
 LANGUAGE = {  # some seconds on one core
     "name": "demo-topics",
     "tokeniser": {"unit": "characters", "lower": False},
     "hidden": 128,
+    "batch_size": 16,
     "epochs": 2,
-    "learning_rate": 0.005,
+    "learning_rate": 0.008,
 }
 CLASSIFIER = {
     "kind": "classifier",
@@ -85,7 +87,8 @@ def _encode(scene: Scene, vocabulary: dict[str, Any]) -> Generator[Row, None, No
 
 def _embed(scene: Scene, vocabulary: dict[str, Any]) -> Generator[Row, None, None]:
     options = {**vocabulary, "name": "demo-words", "dimensions": 50, "epochs": 8}
-    request = {**options, "corpus": _send_topics(scene)}
+    corpus = scene.client.upload("\n".join(topics.values()).encode())["id"]
+    request = {**options, "corpus": corpus}
     result, seconds = run_job(scene, "text.embed.train", request)
     model = {"model": result["model"]}
     scene.client.download(result["projection"], scene.folder / "text-words.png")
@@ -99,8 +102,9 @@ def _embed(scene: Scene, vocabulary: dict[str, Any]) -> Generator[Row, None, Non
 
 
 def _write(scene: Scene) -> Generator[Row, None, None]:
-    request = {**LANGUAGE, "corpus": _send_topics(scene)}
-    result, seconds = run_job(scene, "text.train", request)
+    pages = (" ".join(RULE.sub(" ", page).split()) for page in topics.values())
+    corpus = scene.client.upload("\n".join(pages).encode())["id"]
+    result, seconds = run_job(scene, "text.train", {**LANGUAGE, "corpus": corpus})
     scene.client.download(result["curve"], scene.folder / "text-language.png")
     perplexity = result["metrics"]["held_out_perplexity"]
     shown = f"{result['model']}: perplexity {perplexity:.2f} a character it never saw"
@@ -125,11 +129,6 @@ def _classify(scene: Scene) -> Generator[Row, None, None]:
     result, seconds = run_job(scene, "text.classify", {"model": model, "texts": [LINE]})
     (item,) = result["items"]
     yield Row(LINE, f"{item['label']} {item['probability']:.2f}", seconds)
-
-
-def _send_topics(scene: Scene) -> str:
-    """The blob id of all pages as one text."""
-    return str(scene.client.upload("\n".join(topics.values()).encode())["id"])
 
 
 def _read_lines(module: str) -> list[str]:
