@@ -11,10 +11,11 @@ LONGEST_WORD = 200  # characters
 
 # Code points in order, on either database: a language's order would be slower, and may change.
 Word = String(LONGEST_WORD).with_variant(String(LONGEST_WORD, collation="C"), "postgresql")
+DocumentName = String(200).with_variant(String(200, collation="C"), "postgresql")
 
 
 class TextVocabulary(Base):
-    """A tenant's vocabulary; its row lock puts all changes of it in one order."""
+    """A tenant's vocabulary; a lock on its name puts all changes of it in one order."""
 
     __tablename__ = "text_vocabularies"
     __table_args__ = (UniqueConstraint("tenant", "name"), {"sqlite_autoincrement": True})
@@ -37,7 +38,7 @@ class TextDocument(Base):
     __tablename__ = "text_documents"
 
     vocabulary_id: Mapped[int] = mapped_column(ForeignKey("text_vocabularies.id"), primary_key=True)
-    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    name: Mapped[str] = mapped_column(DocumentName, primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64))  # of its text
     tokens: Mapped[int] = mapped_column(BigInteger)
     words: Mapped[int] = mapped_column(BigInteger)  # distinct

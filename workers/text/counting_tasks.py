@@ -52,12 +52,11 @@ def _ingest(worker: TextWorker, run: Run[IngestRequest], names: set[str]) -> Ing
         return _show_counted(vocabulary, counted)
 
     run.effects.append(store)
-    return IngestResult.model_construct(too_long=load.too_long)
+    return IngestResult(vocabulary=request.vocabulary, too_long=load.too_long)
 
 
 def _show_counted(vocabulary: TextVocabulary, *counted: Counted) -> dict[str, Any]:
     return {
-        "vocabulary": vocabulary.name,
         "documents": sum(each.documents for each in counted),
         "known": sum(each.known for each in counted),
         "replaced": sum(each.replaced for each in counted),
@@ -86,7 +85,7 @@ def remove(
             return {"removed": removed, "unknown": unknown, **_show_totals(vocabulary)}
 
         run.effects.append(take_out)
-        return RemoveResult.model_construct(vocabulary=run.request.vocabulary)
+        return RemoveResult(vocabulary=run.request.vocabulary)
 
     return answer_each(batch, answer)
 
@@ -110,4 +109,4 @@ def _merge(run: Run[MergeRequest]) -> IngestResult:
         return _show_counted(target, *counted)
 
     run.effects.append(add)
-    return IngestResult.model_construct(too_long=0)
+    return IngestResult(vocabulary=name, too_long=0)

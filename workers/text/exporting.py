@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from workers.text.fields import Tokeniser
 
@@ -17,7 +18,7 @@ def write_json(
 
     The index of a word is its place in the list, from 1 on.
     """
-    head = {
+    head: dict[str, Any] = {
         "vocabulary": vocabulary,
         "version": version,
         "tokeniser": tokeniser.model_dump(),

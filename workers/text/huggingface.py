@@ -14,21 +14,29 @@ Part = dict[str, Any]  # of a tokenizer.json
 # In the syntax of Oniguruma.
 WORD = r"\p{L}[\p{L}\p{M}]*"
 CHARACTER = r"[\s\S]"
-# What `str.split` cuts at.
-BLANKS = "[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
+# What `str.split` cuts at, and NUL.
+BLANKS = (
+    r"[\x00\x09-\x0d\x1c-\x20\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}"
+    r"\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+"
+)
 # A capital sigma that ends a word has a small letter of its own, which the library does not know.
 LAST_SIGMA = (
     r"(?<=[\p{Lu}\p{Ll}\p{Lt}\p{M}])Σ"
     r"(?![\p{M}\p{Lm}\p{Sk}.:·'\x{2019}]*[\p{Lu}\p{Ll}\p{Lt}])"
 )
+# Between words; none of it is kept at either end of a text or where a line ends within.
+GAP = r"[^\p{L}\p{M}][^\p{L}]*"
+LINE_END = r"[\x0a-\x0d\x1c-\x1e\x{85}\x{2028}\x{2029}]"
+NO_GAP = rf"\A[^\p{{L}}]+|{GAP}\z|(?=[^\p{{L}}]*{LINE_END}){GAP}"
 
 
 def write_tokenizer(tokeniser: Tokeniser, words: Words) -> Iterator[str]:
     """A model that knows whole words, `<unk>` being 0; its ids are our indices.
 
-    Raises InvalidInput for Chinese, whose dictionary the library does not have.
+    The library knows fewer letters than we do, for its Unicode is older. Raises InvalidInput for
+    Chinese, whose dictionary it does not have.
     """
-    head = {
+    head: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
@@ -46,12 +54,14 @@ def write_tokenizer(tokeniser: Tokeniser, words: Words) -> Iterator[str]:
 
 
 def _normalise(tokeniser: Tokeniser) -> list[Part]:
-    parts: list[Part] = []
-    if tokeniser.nfkc:
-        parts.append({"type": "NFKC"})
-    if tokeniser.lower:
-        parts += [_replace(LAST_SIGMA, "ς"), {"type": "Lowercase"}]
-    return parts
+    nfkc = [{"type": "NFKC"}] if tokeniser.nfkc else []
+    lower = [_replace(LAST_SIGMA, "ς"), {"type": "Lowercase"}, *nfkc] if tokeniser.lower else []
+    clean = []
+    if tokeniser.unit == "characters":
+        clean = [_replace(r"\x00", "")]
+        if tokeniser.letters_only:
+            clean = [_replace(NO_GAP, ""), _replace(GAP, " ")]
+    return [*nfkc, *lower, *clean]
 
 
 def _replace(pattern: str, content: str) -> Part:

@@ -62,7 +62,7 @@ def read_page(
     return [Ranked(word, Place(count, seen, next(ranks))) for word, count, seen in rows]
 
 
-def _list_parts(vocabulary_id: int, after: Place | None) -> Iterator[Select[tuple[str, int, int]]]:
+def _list_parts(vocabulary_id: int, after: Place | None) -> Iterator[Select[str, int, int]]:
     """Two ranges of the index one after the other: no database takes them as one."""
     words = select(TextWord.word, TextWord.count, TextWord.first_seen).order_by(*ORDER)
     words = words.where(TextWord.vocabulary_id == vocabulary_id)

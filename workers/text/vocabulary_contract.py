@@ -60,14 +60,14 @@ class IngestResult(Message):
     """What was counted, and what the vocabulary holds now."""
 
     vocabulary: str
-    documents: int = Field(description="Counted by this job.")
-    known: int = Field(description="Left out, for they were counted before.")
-    replaced: int
-    tokens: int = Field(description="Counted by this job.")
+    documents: int = Field(0, description="Counted by this job.")
+    known: int = Field(0, description="Left out, for they were counted before.")
+    replaced: int = 0
+    tokens: int = Field(0, description="Counted by this job.")
     too_long: int = Field(description="Words of more than 200 characters, which are not counted.")
-    total_documents: int
-    total_tokens: int
-    words: int = Field(description="Distinct words in the vocabulary.")
+    total_documents: int = 0
+    total_tokens: int = 0
+    words: int = Field(0, description="Distinct words in the vocabulary.")
 
 
 class RemoveRequest(Message):
@@ -79,22 +79,22 @@ class RemoveRequest(Message):
 
 class RemoveResult(Message):
     vocabulary: str
-    removed: int
-    unknown: list[str] = Field(description="Documents that are not in the vocabulary.")
-    total_documents: int
-    total_tokens: int
-    words: int
+    removed: int = 0
+    unknown: list[str] = Field([], description="Documents that are not in the vocabulary.")
+    total_documents: int = 0
+    total_tokens: int = 0
+    words: int = 0
 
 
 class VersionView(Message):
     """A frozen list of words with indices 1 to `size`."""
 
     vocabulary: str
-    version: int
-    size: int
+    version: int = 0
+    size: int = 0
     min_count: int
-    coverage: float = Field(description="The part of all counted tokens that it knows, 0 to 1.")
-    created_at: float
+    coverage: float = Field(0.0, description="The part of all tokens that it knows, 0 to 1.")
+    created_at: float = 0.0
 
 
 class VocabularyView(Message):
@@ -231,8 +231,8 @@ class DeleteRequest(Message):
 
 class DeleteResult(Message):
     vocabulary: str
-    documents: int
-    versions: int
+    documents: int = 0
+    versions: int = 0
 
 
 _TIME = 600.0  # seconds; an ingest of 256 MB takes a tenth of that

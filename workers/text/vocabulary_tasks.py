@@ -57,7 +57,7 @@ def delete(
             return {"documents": vocabulary.documents, "versions": versions}
 
         run.effects.append(erase)
-        return DeleteResult.model_construct(vocabulary=run.request.vocabulary)
+        return DeleteResult(vocabulary=run.request.vocabulary)
 
     return answer_each(batch, answer)
 
@@ -66,14 +66,15 @@ def freeze(
     _worker: TextWorker, batch: Sequence[Run[FreezeRequest]]
 ) -> list[VersionView | JobError]:
     def answer(run: Run[FreezeRequest]) -> VersionView:
+        asked = run.request
+
         def keep(session: Session) -> dict[str, Any]:
-            asked = run.request
             vocabulary = take_turn(session, run.tenant, asked.vocabulary)
             version = freeze_version(session, vocabulary, asked.size, asked.min_count)
             return _show_version(vocabulary, version).model_dump()
 
         run.effects.append(keep)
-        return VersionView.model_construct()
+        return VersionView(vocabulary=asked.vocabulary, min_count=asked.min_count)
 
     return answer_each(batch, answer)
 

@@ -6,7 +6,7 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-WORD = sa.String(length=200).with_variant(sa.String(length=200, collation="C"), "postgresql")
+CODE_POINTS = sa.String(length=200).with_variant(sa.String(length=200, collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -29,7 +29,7 @@ def upgrade() -> None:
     op.create_table(
         "text_documents",
         sa.Column("vocabulary_id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("name", CODE_POINTS, nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("tokens", sa.BigInteger(), nullable=False),
         sa.Column("words", sa.BigInteger(), nullable=False),
@@ -41,7 +41,7 @@ def upgrade() -> None:
     op.create_table(
         "text_words",
         sa.Column("vocabulary_id", sa.Integer(), nullable=False),
-        sa.Column("word", WORD, nullable=False),
+        sa.Column("word", CODE_POINTS, nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.Column("first_seen", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["vocabulary_id"], ["text_vocabularies.id"]),
@@ -70,7 +70,7 @@ def upgrade() -> None:
         sa.Column("vocabulary_id", sa.Integer(), nullable=False),
         sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("index", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("word", WORD, nullable=False),
+        sa.Column("word", CODE_POINTS, nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["vocabulary_id"], ["text_vocabularies.id"]),
         sa.PrimaryKeyConstraint("vocabulary_id", "version", "index"),
