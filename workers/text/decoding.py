@@ -14,7 +14,6 @@ from workers.runtime.run import InvalidInput, TooLarge
 from workers.runtime.zips import open_zip
 
 PIECE = 2**20  # bytes read, or characters cut, at once
-MAX_BYTES = 256 * 2**20  # of all text of a job, unpacked
 MAX_FILES = 100_000  # of one zip
 MAX_STRETCH = 2**24  # characters of a line, or of text without a blank
 
@@ -25,7 +24,7 @@ Chunks = Iterable[bytes]
 class Allowance:
     """How many bytes of text a job may still read."""
 
-    left: int = MAX_BYTES
+    left: int
     report: Callable[[int], None] = lambda _: None  # gets the bytes read so far
     done: int = field(default=0, init=False)
 

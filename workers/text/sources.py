@@ -25,6 +25,7 @@ from workers.text.fields import DocumentId, Tokeniser
 from workers.text.tokenise import cut
 from workers.text.vocabulary_contract import IngestRequest
 
+MAX_BYTES = 256 * 2**20  # of all text of a job, unpacked
 MAX_DOCUMENTS = 100_000  # of a job
 MAX_LABELLED = 1_000_000  # texts of a training
 
@@ -53,7 +54,7 @@ def open_documents(
     `open_file` streams the file of an id; `report` gets the bytes of text read so far, unpacked.
     No file is in memory as a whole. Raises InvalidInput, naming the document; TooLarge.
     """
-    allowance = Allowance(report=report)
+    allowance = Allowance(MAX_BYTES, report)
     seen: dict[str, str] = {}  # name -> sha256
     for document in _read_all(request, tokeniser, open_file, allowance):
         if document.name not in seen:
@@ -208,7 +209,7 @@ def read_corpus(content: bytes, encoding: str) -> str:
 
     Raises InvalidInput, also if there is nothing but blanks; TooLarge.
     """
-    with open_parts([content], encoding, Allowance()) as parts:
+    with open_parts([content], encoding, Allowance(MAX_BYTES)) as parts:
         text = "\n".join("".join(part.decode(part.path or "The file")) for part in parts)
     if not text.strip():
         raise InvalidInput("The corpus has no text. Send a file with some.")
@@ -222,7 +223,7 @@ def read_labelled(content: bytes, encoding: str) -> list[tuple[str, str]]:
     Raises InvalidInput, naming the line; TooLarge.
     """
     pairs: list[tuple[str, str]] = []
-    with open_parts([content], encoding, Allowance()) as parts:
+    with open_parts([content], encoding, Allowance(MAX_BYTES)) as parts:
         for line_name, label, text in chain.from_iterable(map(_label, parts)):
             pairs.append(_check_pair(line_name, label.strip(), text.strip()))
             _check_number(len(pairs), MAX_LABELLED)

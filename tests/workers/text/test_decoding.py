@@ -105,7 +105,7 @@ def test_no_more_than_the_limit_is_read():
 
 def test_the_bytes_read_are_reported():
     done: list[int] = []
-    with open_parts([b"ab", b"c"], "utf-8", Allowance(report=done.append)) as parts:
+    with open_parts([b"ab", b"c"], "utf-8", Allowance(1000, done.append)) as parts:
         assert ["".join(part.decode("it")) for part in parts] == ["abc"]
     assert done == [2, 3, 3]
 
