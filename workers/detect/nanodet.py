@@ -12,7 +12,7 @@ MEAN = (123.675, 116.28, 103.53)
 DEVIATION = (58.395, 57.12, 57.375)
 
 
-class Convolve(nn.Module):
+class Convolution(nn.Module):
     """A convolution with a bias, in which batch normalisation is folded, and a leaky ReLU."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
@@ -28,8 +28,8 @@ class DenseBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = Convolve(channels, channels // 2)
-        self.second = Convolve(channels // 2, channels // 2)
+        self.first = Convolution(channels, channels // 2)
+        self.second = Convolution(channels // 2, channels // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x)
@@ -42,9 +42,9 @@ class CspStage(nn.Module):
     def __init__(self, channels: int, blocks: int, stride: int) -> None:
         """Gives twice the channels it takes."""
         super().__init__()
-        self.enter = Convolve(channels, channels, stride)
+        self.enter = Convolution(channels, channels, stride)
         self.blocks = nn.Sequential(*(DenseBlock(channels) for _ in range(blocks)))
-        self.leave = Convolve(channels, channels)
+        self.leave = Convolution(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.enter(x)
@@ -80,7 +80,7 @@ class NanoDet(nn.Module):
         for name, values in (("mean", MEAN), ("deviation", DEVIATION)):
             scaled = torch.tensor(values).view(3, 1, 1) / 255
             self.register_buffer(name, scaled, persistent=False)
-        self.stem = Convolve(3, 32, stride=2)
+        self.stem = Convolution(3, 32, stride=2)
         self.shallow = CspStage(32, blocks=1, stride=1)
         self.stages = nn.ModuleList(
             [
@@ -92,7 +92,7 @@ class NanoDet(nn.Module):
         self.neck = Pyramid((128, 256, 512), 128)
         outputs = classes + 4 * BINS
         self.heads = nn.ModuleList(
-            nn.Sequential(Convolve(128, 128), nn.Conv2d(128, outputs, 1)) for _ in STRIDES
+            nn.Sequential(Convolution(128, 128), nn.Conv2d(128, outputs, 1)) for _ in STRIDES
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -27,12 +27,12 @@ def load_nanodet(network: NanoDet, model: Path, weights: Path) -> None:
     """
     tensors = read_tfjs(model, weights)
     kernels = [kernel.permute(3, 2, 0, 1) for kernel in by_number(tensors, KERNEL)]
-    kernels[:1] = [kernel.flip(1) for kernel in kernels[:1]]
     pairs = zip(kernels, by_number(tensors, BIAS), strict=False)
     found = list(itertools.chain.from_iterable(pairs))
     wanted = list(network.parameters())  # of each convolution the kernel, then the bias
     if [tensor.shape for tensor in found] != [parameter.shape for parameter in wanted]:
         raise ValueError(f"{model} holds another network than NanoDet-g of these classes")
+    found[0] = found[0].flip(1)  # the network takes red, green, blue
     with torch.no_grad():
         for parameter, tensor in zip(wanted, found, strict=True):
             parameter.copy_(tensor)

@@ -25,7 +25,8 @@ class Published:
 def load_detector(name: str, folder: Path) -> Detector:
     """The network of a name in PUBLISHED, on the CPU, ready for inference.
 
-    Raises MissingWeights or DamagedWeights if its files in the folder are not there or not intact.
+    Raises KeyError for any other name, and MissingWeights or DamagedWeights if its files in the
+    folder are not there or not intact.
     """
     return PUBLISHED[name].load(folder).eval()
 
