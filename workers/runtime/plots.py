@@ -24,7 +24,8 @@ def draw_curves(curves: Mapping[str, Curve], title: str, x: str, y: str) -> byte
         axes.plot(xs, ys, label=name, marker="o" if len(xs) < 2 else None)
     axes.set(title=title, xlabel=x, ylabel=y)
     axes.grid(alpha=0.3)
-    axes.legend()
+    for text in axes.legend().get_texts():
+        text.set_parse_math(False)  # names may come from outside, where "$" is a dollar
     return _write(figure)
 
 
