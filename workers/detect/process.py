@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.ops import batched_nms
+
+from workers.detect.suppression import Suppression, suppress
 
 GREY = (128, 128, 128)
 
@@ -65,8 +66,4 @@ def select(
     A box has the class it scores highest in. It is dropped if it scores less than the threshold,
     or if its IoU with a better box of its class is more than the threshold.
     """
-    best, classes = scores.max(dim=1)
-    good = best >= score_threshold
-    boxes, best, classes = boxes[good], best[good], classes[good]
-    kept = batched_nms(boxes, best, classes, iou_threshold)[:limit]
-    return boxes[kept], best[kept], classes[kept]
+    return suppress(boxes, scores, Suppression(score_threshold, iou_threshold, limit))
