@@ -11,7 +11,7 @@ from typing import IO, cast
 
 from shared.blobs import IN_MEMORY, sniff
 from workers.runtime.run import InvalidInput, TooLarge
-from workers.runtime.zips import open_zip
+from workers.runtime.zips import Member, open_zip
 
 PIECE = 2**20  # bytes read, or characters cut, at once
 MAX_FILES = 100_000  # of one zip
@@ -104,9 +104,12 @@ def _read_zip(file: IO[bytes], encoding: str, allowance: Allowance) -> Iterator[
         if not members:
             raise InvalidInput("The zip has no files. Put text files into it.")
         for member in members:
-            with member.open() as content:
-                chunks = iter(partial(content.read, PIECE), b"")
-                yield TextPart(str(member.path), chunks, encoding, allowance)
+            yield TextPart(str(member.path), _read_member(member), encoding, allowance)
+
+
+def _read_member(member: Member) -> Iterator[bytes]:
+    with member.open() as content:
+        yield from iter(partial(content.read, PIECE), b"")
 
 
 def cut_pieces(name: str, texts: Iterable[str], ends: str = "\n ") -> Iterator[str]:

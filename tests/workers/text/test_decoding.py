@@ -95,6 +95,17 @@ def test_an_encrypted_file_is_refused():
         decode([bytes(content)])
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_a_damaged_file_is_refused_while_it_is_read(method: int):
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("a.txt", "some text " * 99)
+    content = bytearray(file.getvalue())
+    content[50] ^= 1
+    with pytest.raises(InvalidInput, match="cannot be unpacked"):
+        decode([bytes(content)], limit=10_000)
+
+
 def test_no_more_than_the_limit_is_read():
     assert decode([b"x" * 6, b"y" * 4], limit=10)
     with pytest.raises(TooLarge, match="more than the 10 bytes of a job"):
