@@ -122,7 +122,7 @@ def test_the_rate_falls_after_epochs_that_are_no_better(tmp_path: Path):
 
 
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path):
-    lesson = make_language(optimiser="sgd", learning_rate=1e30, clip=1e30)
+    lesson = make_language(optimiser="sgd", learning_rate=3e38, clip=1e30)
     with pytest.raises(Diverged, match="Lower the learning rate"):
         train(lesson, ignore, tmp_path)
     assert not (tmp_path / CHECKPOINT).exists()
