@@ -259,6 +259,7 @@ def _check_pair(line_name: str, label: str, text: str) -> tuple[str, str]:
         raise InvalidInput(f"{line_name!r} has an empty label or text.")
     if not _is_name(label):
         raise InvalidInput(
-            f"{line_name!r}: a label has 1 to 200 characters, none of them a control character."
+            f"{line_name!r} begins with what is no label: it takes 1 to 200 characters, none of "
+            "them a control character. Is it a label, a tab and a text?"
         )
     return label, text
