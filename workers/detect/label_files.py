@@ -49,13 +49,21 @@ def by_stem(files: Iterable[PurePosixPath]) -> dict[str, list[PurePosixPath]]:
     return pictures
 
 
-def read_text(path: PurePosixPath, files: Files, max_bytes: int) -> str:
-    """A label file of UTF-8 text; raises InvalidInput, which names it."""
-    content = files[path]()
+def read_content(path: PurePosixPath, files: Files, max_bytes: int) -> bytes:
+    """A label file; raises InvalidInput, which names it."""
+    try:
+        content = files[path]()
+    except InvalidInput as error:
+        raise InvalidInput(f"{path}: {error}") from error
     if len(content) > max_bytes:
         raise InvalidInput(f"{path} has {len(content)} bytes, more than {max_bytes}.")
+    return content
+
+
+def read_text(path: PurePosixPath, files: Files, max_bytes: int) -> str:
+    """As `read_content`, for a file of UTF-8 text."""
     try:
-        return content.decode("utf-8-sig")
+        return read_content(path, files, max_bytes).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{path} is not UTF-8 text.") from error
 

@@ -68,7 +68,7 @@ class LabelledPicture:
     labels: Labels
     part: str  # as in Entry
     digest: str  # of the pixels; equal pictures have equal digests
-    read: Read = field(compare=False, repr=False)  # the file; a zip's must still be open
+    read: Read = field(repr=False)  # the file; a zip's must still be open
 
     def open(self) -> Image.Image:
         """The upright RGB picture, width x height. Raises InvalidInput if it changed since."""

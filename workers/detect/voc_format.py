@@ -10,6 +10,7 @@ from workers.detect.label_files import (
     by_stem,
     check_names,
     find_picture,
+    read_content,
     read_lines,
     read_number,
 )
@@ -94,9 +95,7 @@ def parse_xml(content: bytes) -> ElementTree.Element:
 
 
 def _parse(path: PurePosixPath, files: Files) -> Annotation:
-    content = files[path]()
-    if len(content) > MAX_BYTES:
-        raise InvalidInput(f"{path} has {len(content)} bytes, more than {MAX_BYTES}.")
+    content = read_content(path, files, MAX_BYTES)
     try:
         root = parse_xml(content)
         if root.tag != "annotation":

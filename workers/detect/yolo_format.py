@@ -18,12 +18,22 @@ from workers.detect.label_files import (
 from workers.detect.labelled import Entry, Labels
 from workers.runtime.run import InvalidInput
 
-MAX_BYTES = 1_000_000  # of a label file, or data.yaml
+MAX_BYTES = 1_000_000  # of a label file, or a list of names
+MAX_CONFIG_BYTES = 100_000  # of data.yaml, which is read in seconds
 MAX_LIST_BYTES = 20_000_000  # of a list of pictures
 PARTS = ("train", "val", "test")
 PICTURE_FOLDERS = ("images", "JPEGImages")  # Darknet looks for labels/ in place of them
 MAX_PLACES = 100  # folders or lists of one part
 LARGEST = 1.001  # of a share of the picture: what rounding to three digits may leave
+
+
+class PlainLoader(yaml.SafeLoader):
+    """Refuses references: a few lines of them can stand for more than fits into memory."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("a reference is not allowed")
+        return super().compose_node(parent, index)
 
 
 def read_yolo(
@@ -99,9 +109,9 @@ def _read_config(files: Files) -> Mapping[str, Any]:
     if path is None:
         return {}
     try:
-        config = yaml.safe_load(read_text(path, files, MAX_BYTES))
+        config = PlainLoader(read_text(path, files, MAX_CONFIG_BYTES)).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"{path} is no YAML file.") from error
+        raise InvalidInput(f"{path} is no plain YAML file.") from error
     if not isinstance(config, dict):
         raise InvalidInput(f"{path} names no classes.")
     return config
