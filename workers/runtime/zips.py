@@ -12,7 +12,15 @@ from typing import IO
 from workers.runtime.run import InvalidInput, TooLarge
 
 # What zipfile raises on files that are damaged, encrypted or packed in ways it does not know.
-UNREADABLE = (zipfile.BadZipFile, RuntimeError, OSError, EOFError, zlib.error, lzma.LZMAError)
+UNREADABLE = (
+    zipfile.BadZipFile,
+    RuntimeError,
+    ValueError,
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ def open_zip(file: IO[bytes], max_files: int, max_bytes: int) -> Iterator[list[M
     except UNREADABLE as error:
         raise InvalidInput(f"The zip cannot be read: {error}.") from error
     with archive:
-        infos = [info for info in archive.infolist() if not info.is_dir()]
+        infos = [info for info in archive.infolist() if info.filename and not info.is_dir()]
         size = sum(info.file_size for info in infos)
         if len(infos) > max_files or size > max_bytes:
             raise TooLarge(

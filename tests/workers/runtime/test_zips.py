@@ -1,6 +1,7 @@
 """Zips from outside give their files in order, and refuse what could harm."""
 
 import zipfile
+from contextlib import suppress
 from io import BytesIO
 
 import pytest
@@ -62,3 +63,16 @@ def test_a_damaged_zip_says_so():
     unpacked = pytest.raises(InvalidInput, match="cannot be unpacked")
     with open_zip(BytesIO(content), 9, BIG) as (member,), unpacked:
         member.read()
+
+
+def test_a_zip_with_any_byte_changed_opens_or_is_refused():
+    """What it raises is for the client, never an error of the worker."""
+    whole = make_zip({"a.txt": b"hello " * 20, "\u00e9/b.txt": b"x"}).getvalue()
+    for place in range(len(whole)):
+        for value in (0, 1, 255):
+            content = bytearray(whole)
+            content[place] = value
+            with suppress(InvalidInput, TooLarge), open_zip(BytesIO(content), 9, BIG) as members:
+                for member in members:
+                    with suppress(InvalidInput):
+                        member.read()
