@@ -152,7 +152,7 @@ def test_another_tenants_vocabulary_is_not_there(foreign: Client) -> None:
     ("task", "request_", "code", "says"),
     [
         ("text.ingest", {"vocabulary": "bad"}, "invalid-request", "texts"),
-        ("text.ingest", {"vocabulary": "bad", "texts": [""]}, "invalid_input", "empty"),
+        ("text.ingest", {"vocabulary": "bad", "texts": [""]}, "invalid_input", "token"),
         ("text.ingest", {"vocabulary": "x" * 10_000, "texts": ["a"]}, "invalid-request", "60"),
         (
             "text.ingest",
