@@ -110,8 +110,9 @@ class Noise:
     @cached_property
     def bounds(self) -> np.ndarray:
         """(V,): where each word's part of [0, 1) ends."""
-        sums = np.cumsum(self.counts**SMOOTHING)
-        return sums / sums[-1]
+        sums: np.ndarray = np.cumsum(self.counts**SMOOTHING)
+        bounds: np.ndarray = sums / sums[-1]
+        return bounds
 
     def draw(self, shape: tuple[int, ...], chance: np.random.Generator) -> np.ndarray:
         """-> int64 of the shape, 1 to V."""
