@@ -167,8 +167,8 @@ def measure_names(data: Path, quick: bool) -> list[Finding]:
     learning, test = split_pairs(read_names(data / "names"), 0.2)
     choice = WordChoice(Tokeniser(unit="characters", lower=False))
     found, spent = classify(learning, test, choice, shorten(NAMES, quick))
-    guessed = guess_labels(learning, test, choice.tokeniser, (1, 4))
-    return compare("names", test, found, guessed, "naive Bayes, 1-4 letters", spent)
+    guessed = guess_labels(learning, test, choice.tokeniser, (1, 3))
+    return compare("names", test, found, guessed, "naive Bayes, 1-3 letters", spent)
 
 
 def classify(
