@@ -35,10 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = read_arguments(arguments)
     torch.set_num_threads(given.threads)
     try:
-        lesson = read_lesson(given)
-    except JobError as error:
+        run(given, choose_device(given.device))
+    except (JobError, ValueError) as error:
         raise SystemExit(str(error)) from error
-    device = choose_device(given.device)
+
+
+def run(given: Namespace, device: torch.device) -> None:
+    """Raises ValueError for a checkpoint of another training, or if it diverged; JobError."""
+    lesson = read_lesson(given)
     with Bar() as bar:
         line = bar.add_task("training", total=1.0)
         trained = train(

@@ -19,7 +19,7 @@ from workers.text.loaded import TextWorker
 from workers.text.model_contract import TrainRequest, TrainResult
 from workers.text.reader import Architecture
 from workers.text.saved import pack_model
-from workers.text.train import Diverged, Progress
+from workers.text.train import Progress
 from workers.text.train import train as train_network
 from workers.text.versions import find_version, list_words
 
@@ -51,7 +51,7 @@ def _train(worker: TextWorker, run: Run[TrainRequest]) -> TrainResult:
     folder = open_checkpoints(worker.settings, run.job_id)
     try:
         result = _learn(worker, run, lesson, folder)
-    except (Diverged, InvalidInput) as error:
+    except (ValueError, InvalidInput) as error:  # it diverged, or learned nothing
         shutil.rmtree(folder)
         raise InvalidInput(str(error)) from error
     shutil.rmtree(folder)

@@ -16,7 +16,7 @@ SMALL = ["--hidden", "24", "--epochs", "6", "--learning-rate", "0.01", "--batch-
 CPU = torch.device("cpu")
 
 
-def run(data: Path, out: Path, *more: str) -> dict[str, float]:
+def run_command(data: Path, out: Path, *more: str) -> dict[str, float]:
     main(["--data", str(data), "--out", str(out), "--device", "cpu", *SMALL, *more])
     return json.loads((out / "metrics.json").read_text())
 
@@ -25,8 +25,8 @@ def test_a_language_model_by_the_equations_is_that_of_torch(tmp_path: Path):
     data = tmp_path / "rhyme.txt"
     data.write_text(RHYME)
     options = ["--unit", "characters", "--steps", "10"]
-    fast = run(data, tmp_path / "fast", *options)
-    written = run(data, tmp_path / "written", *options, "--written-out")
+    fast = run_command(data, tmp_path / "fast", *options)
+    written = run_command(data, tmp_path / "written", *options, "--written-out")
     assert fast["held_out_loss"] == pytest.approx(written["held_out_loss"], abs=1e-3)
     assert decode((tmp_path / "fast" / "loss.png").read_bytes()).size == (880, 550)
     assert (tmp_path / "fast" / "sample.txt").stat().st_size == 501
@@ -37,7 +37,7 @@ def test_a_language_model_by_the_equations_is_that_of_torch(tmp_path: Path):
 def test_a_classifier_is_written(tmp_path: Path):
     data = tmp_path / "moods.tsv"
     data.write_text("".join(f"{label}\t{text}\n" for label, text in make_pairs()))
-    metrics = run(data, tmp_path, "--kind", "classifier", "--embedding", "8")
+    metrics = run_command(data, tmp_path, "--kind", "classifier", "--embedding", "8")
     assert metrics["held_out_majority"] == pytest.approx(1 / 3)
     known = load_classifier(*read_tensors(tmp_path / "model.safetensors"), CPU)
     assert known.labels == ("bad", "good", "odd")
@@ -47,4 +47,10 @@ def test_a_corpus_that_cannot_be_used_ends_with_a_line(tmp_path: Path):
     data = tmp_path / "short.txt"
     data.write_text("short")
     with pytest.raises(SystemExit, match="too few"):
-        run(data, tmp_path)
+        run_command(data, tmp_path)
+    data.write_text(RHYME)
+    with pytest.raises(SystemExit, match="as large as"):
+        run_command(data, tmp_path, "--tied")
+    rates = ["--optimiser", "sgd", "--learning-rate", "3e38", "--clip", "1e30"]
+    with pytest.raises(SystemExit, match="Lower the learning rate"):
+        run_command(data, tmp_path, *rates)
