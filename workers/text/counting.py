@@ -13,11 +13,12 @@ from shared.db import db_now
 from shared.text_tables import TextDocument, TextVocabulary
 from workers.text.counts import unpack
 from workers.text.refusals import ChangedDocument
-from workers.text.vocabulary import AT_ONCE
+from workers.text.vocabulary import AT_ONCE, refresh_statistics
 
 T = TypeVar("T")
 
 WORDS_AT_ONCE = 10_000  # of one statement: about a tenth of a second of PostgreSQL
+MANY = 50_000  # words that change at once: looking at the table again takes less
 
 # Rows of [word, count, first_seen] come as one parameter: nothing is faster on both databases.
 _ROWS = {
@@ -150,6 +151,8 @@ def change_words(session: Session, vocabulary: TextVocabulary, change: Mapping[s
     if any(number < 0 for number in change.values()):
         dropped = session.connection().execute(_DROP, {"vocabulary_id": vocabulary.id})
         vocabulary.words -= dropped.rowcount
+    if len(rows) >= MANY:
+        refresh_statistics(session, "text_words")
 
 
 def _write_rows(

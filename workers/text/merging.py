@@ -10,7 +10,7 @@ from shared.db import db_now
 from shared.text_tables import TextDocument, TextVocabulary, TextWord
 from workers.text.counting import Counted, change_words, negate, sum_counts
 from workers.text.refusals import ChangedDocument
-from workers.text.vocabulary import AT_ONCE, allow_minutes
+from workers.text.vocabulary import AT_ONCE, allow_minutes, refresh_statistics
 
 THEIRS, OURS = aliased(TextDocument), aliased(TextDocument)
 _ADD_WORDS = text(
@@ -33,6 +33,7 @@ def merge_vocabulary(session: Session, target: TextVocabulary, source: TextVocab
     target.words += _count_new_words(session, target, source)
     values = {"target": target.id, "source": source.id, "last_seen": target.last_seen}
     session.execute(_ADD_WORDS, values)
+    refresh_statistics(session, "text_words")
     target.last_seen += source.last_seen
     known = known_tokens = 0
     for page in _read_known(session, target, source):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from shared.text_tables import TextWord
@@ -15,6 +15,17 @@ from workers.text.vocabulary import AT_ONCE
 PAGE = 10_000  # words read at once where all are wanted
 ORDER = (TextWord.count.desc(), TextWord.first_seen)
 _CURSOR = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
+
+# Written once, for a job may ask a thousand times.
+_COUNT = "(SELECT count(*) FROM text_words WHERE vocabulary_id = :vocabulary_id AND "
+_COUNT_TIES = text(
+    f"SELECT {_COUNT} count = :end_count AND first_seen > :start_seen AND first_seen <= :end_seen)"
+)
+_COUNT_RANGES = text(
+    f"SELECT {_COUNT} count = :start_count AND first_seen > :start_seen)"
+    f" + {_COUNT} count < :start_count AND count > :end_count)"
+    f" + {_COUNT} count = :end_count AND first_seen <= :end_seen)"
+)
 
 
 @dataclass(frozen=True)
@@ -111,22 +122,12 @@ def _find_words(session: Session, vocabulary_id: int, words: Sequence[str]) -> l
 
 def _count_between(session: Session, vocabulary_id: int, start: Place, end: Place) -> int:
     """How many words come after `start`, up to and with `end`."""
-    if start.count == end.count:
-        ranges = [
-            and_(
-                TextWord.count == end.count,
-                TextWord.first_seen > start.first_seen,
-                TextWord.first_seen <= end.first_seen,
-            )
-        ]
-    else:
-        ranges = [
-            and_(TextWord.count == start.count, TextWord.first_seen > start.first_seen),
-            and_(TextWord.count < start.count, TextWord.count > end.count),
-            and_(TextWord.count == end.count, TextWord.first_seen <= end.first_seen),
-        ]
-    counted = [
-        select(func.count()).where(TextWord.vocabulary_id == vocabulary_id, each).scalar_subquery()
-        for each in ranges
-    ]
-    return session.scalar(select(sum(counted[1:], counted[0]))) or 0
+    values = {
+        "vocabulary_id": vocabulary_id,
+        "start_count": start.count,
+        "start_seen": start.first_seen,
+        "end_count": end.count,
+        "end_seen": end.first_seen,
+    }
+    same_count = start.count == end.count
+    return int(session.scalar(_COUNT_TIES if same_count else _COUNT_RANGES, values) or 0)

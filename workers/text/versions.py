@@ -13,7 +13,13 @@ from workers.text.fields import Tokeniser
 from workers.text.lexicon import UNKNOWN
 from workers.text.ranking import ORDER, PAGE
 from workers.text.refusals import UnknownVersion
-from workers.text.vocabulary import AT_ONCE, allow_minutes, find_vocabulary, read_tokeniser
+from workers.text.vocabulary import (
+    AT_ONCE,
+    allow_minutes,
+    find_vocabulary,
+    read_tokeniser,
+    refresh_statistics,
+)
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,7 @@ def freeze_version(
     )
     columns = ["vocabulary_id", "version", "index", "word", "count"]
     session.execute(insert(TextVersionWord).from_select(columns, ranked))
+    refresh_statistics(session, "text_version_words")
     mine = (TextVersionWord.vocabulary_id == vocabulary.id, TextVersionWord.version == number)
     made, known = session.execute(
         select(func.count(), func.coalesce(func.sum(TextVersionWord.count), 0)).where(*mine)

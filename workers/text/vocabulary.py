@@ -133,3 +133,9 @@ def allow_minutes(session: Session) -> None:
     """One statement on millions of words takes longer than PostgreSQL may take for others."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SET LOCAL statement_timeout = '10min'"))
+
+
+def refresh_statistics(session: Session, table: str) -> None:
+    """Tell PostgreSQL of many new rows, or it takes the wrong index until it looks by itself."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(f"ANALYZE (SKIP_LOCKED) {table}"))
