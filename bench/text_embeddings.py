@@ -86,7 +86,7 @@ def ask_peer(text: str, method: Method, seed: int) -> Learned:
         seed=seed,
     )
     model.build_vocab(sentences)
-    tokens = sum(model.wv.get_vecattr(word, "count") for word in model.wv.index_to_key)
+    tokens = int(sum(model.wv.get_vecattr(word, "count") for word in model.wv.index_to_key))
     started = time.process_time()
     model.train(sentences, total_examples=model.corpus_count, epochs=EPOCHS)
     return model.wv.index_to_key, model.wv.vectors, tokens, time.process_time() - started
