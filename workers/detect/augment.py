@@ -87,7 +87,7 @@ def to_square(
     pixels, boxes = (place(one, fit) for one in (pixels, boxes))
     if change.flip:
         pixels, boxes = (F.horizontal_flip(one) for one in (pixels, boxes))
-    light = change_light(pixels.float() / 255, change.exposure, change.saturation)
+    light = change_light(pixels.contiguous().float() / 255, change.exposure, change.saturation)
     chosen = labels.keep(kept.numpy())
     return light, Labels(boxes.numpy(), chosen.classes, chosen.difficult, chosen.crowd)
 

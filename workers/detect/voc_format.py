@@ -57,18 +57,9 @@ def read_voc(
     missing = parts.keys() - {note.source.stem for note in notes}
     if missing:
         raise InvalidInput(f"{min(missing)} is listed in ImageSets but has no XML file.")
-    entries = []
-    for note in notes:
-        picture = find_picture(pictures.get(note.source.stem, []), note.source)
-        if picture is None:
-            raise InvalidInput(f"{note.source}: there is no picture {note.source.stem}.")
-        unknown = set(note.names) - set(names)
-        if unknown:
-            raise InvalidInput(f"{note.source}: the class {min(unknown)!r} is unknown.")
-        labels = Labels.of(note.boxes, [places[name] for name in note.names], note.difficult)
-        part = parts.get(note.source.stem, "")
-        entries.append(Entry(note.source, picture, labels, part, note.size))
-    return names, entries
+    return names, [
+        _enter(note, places, parts.get(note.source.stem, ""), pictures) for note in notes
+    ]
 
 
 def read_box(xmin: float, ymin: float, xmax: float, ymax: float) -> tuple[float, ...]:
@@ -110,6 +101,19 @@ def _parse(path: PurePosixPath, files: Files) -> Annotation:
         )
     except ValueError as error:
         raise InvalidInput(f"{path} is no VOC annotation: {error}.") from error
+
+
+def _enter(
+    note: Annotation, places: dict[str, int], part: str, pictures: dict[str, list[PurePosixPath]]
+) -> Entry:
+    picture = find_picture(pictures.get(note.source.stem, []), note.source)
+    if picture is None:
+        raise InvalidInput(f"{note.source}: there is no picture {note.source.stem}.")
+    unknown = set(note.names) - places.keys()
+    if unknown:
+        raise InvalidInput(f"{note.source}: the class {min(unknown)!r} is unknown.")
+    labels = Labels.of(note.boxes, [places[name] for name in note.names], note.difficult)
+    return Entry(note.source, picture, labels, part, note.size)
 
 
 def _read_size(root: ElementTree.Element) -> tuple[int, int] | None:
