@@ -31,7 +31,7 @@ class Language:
         ranks = np.arange(1, words + 1)
         weights = 1 / (ranks + SHIFT)
         rare = ranks > KERNEL
-        weights[rare] = weights[KERNEL - 1] * (ranks[rare] / KERNEL) ** -STEEP
+        weights[rare] *= (KERNEL / ranks[rare]) ** (STEEP - 1)
         self._edges = np.cumsum(weights / weights.sum())
         self._words: dict[int, str] = {}
 
