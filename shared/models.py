@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from shared.blobs import Upload
+from shared.blobs import BlobInfo, Upload, record_upload
 from shared.db import db_now, insert_into
 from shared.tables import TrainedModel
 
@@ -139,3 +139,14 @@ def find_version(session: Session, tenant: str, worker: str, asked: str) -> Trai
     if found is None:
         raise UnknownModel(f"There is no model {asked}. `{worker}.models` lists yours.")
     return found
+
+
+def delete_model(session: Session, tenant: str, worker: str, model: ModelName) -> None:
+    """Take a model out of the registry; its file goes with those that have expired.
+
+    Its version is not given again while a newer one is there. Raises UnknownModel.
+    """
+    row = find_model(session, tenant, worker, model)
+    file = BlobInfo(row.sha256, 0, "application/octet-stream")
+    record_upload(session, Upload(tenant, file, row.object_name), keep=0)
+    session.delete(row)

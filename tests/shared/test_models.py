@@ -1,13 +1,16 @@
 """Trained models have versions that nobody loses, and one of them at most is in use."""
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy.orm import Session
 
-from shared.blobs import BlobInfo, Upload
+from shared.blobs import BlobInfo, Blobs, Upload
 from shared.db import Sessions
 from shared.models import (
     ModelName,
     UnknownModel,
+    delete_model,
     find_model,
     find_promoted,
     find_version,
@@ -150,3 +153,21 @@ def test_a_model_that_is_not_there_is_not_found(sessions: Sessions, asked: str):
             find_version(session, "ann", "faces", asked)
         with pytest.raises(UnknownModel):
             find_version(session, "bob", "faces", "net")
+
+
+def test_a_deleted_model_is_gone_and_so_is_its_file(sessions: Sessions, tmp_path: Path):
+    blobs = Blobs(f"file://{tmp_path}/blobs", sessions)
+    upload = blobs.put("ann", [b"weights"], 100)
+    with sessions.begin() as session:
+        model = register_model(session, "faces", "net", upload, {}, {})
+        kept = register(session)
+    with sessions.begin() as session:
+        delete_model(session, "ann", "faces", model)
+    blobs.remove_expired()
+    assert [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == []
+    with sessions.begin() as session:
+        assert [row.version for row in list_models(session, "ann", "faces")] == [kept.version]
+        with pytest.raises(UnknownModel):
+            delete_model(session, "ann", "faces", model)
+        with pytest.raises(UnknownModel):
+            delete_model(session, "bob", "faces", kept)
