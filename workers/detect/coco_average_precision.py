@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from faster_coco_eval import COCO, COCOeval_faster  # type: ignore[import-untyped]
+from faster_coco_eval import COCO, COCOeval_faster
 
 from workers.detect.average_precision import Detections, ignored
 from workers.detect.labelled import Labels
