@@ -9,13 +9,13 @@ WORDS = Tokeniser()
 
 
 def test_frequent_words_come_first_and_ties_as_they_were_seen():
-    assert Lexicon.build(WORDS, "b a c a b d".split(), 10).words == ("b", "a", "c", "d")
+    assert Lexicon.build(WORDS, ["b", "a", "c", "a", "b", "d"], 10).words == ("b", "a", "c", "d")
 
 
 def test_rare_words_and_those_beyond_the_limit_are_unknown():
-    lexicon = Lexicon.build(WORDS, "a a a b b c".split(), max_words=10, min_count=2)
+    lexicon = Lexicon.build(WORDS, ["a", "a", "a", "b", "b", "c"], max_words=10, min_count=2)
     assert lexicon.words == ("a", "b")
-    assert Lexicon.build(WORDS, "a a b".split(), max_words=1).words == ("a",)
+    assert Lexicon.build(WORDS, ["a", "a", "b"], max_words=1).words == ("a",)
     assert lexicon.encode(["a", "c", "b"]).tolist() == [1, 0, 2]
 
 
