@@ -63,14 +63,22 @@ def read_page(
 
     The cost depends on `limit` alone, however deep the page lies. Ranks count on from `after`.
     """
+    rows = _read_rows(session, vocabulary_id, after, limit)
+    ranks = itertools.count(after.rank + 1 if after else 1)
+    return [Ranked(word, Place(count, seen, next(ranks))) for word, count, seen in rows]
+
+
+def _read_rows(
+    session: Session, vocabulary_id: int, after: Place | None, limit: int
+) -> list[tuple[str, int, int]]:
+    """(word, count, first_seen)."""
     rows: list[tuple[str, int, int]] = []
     for part in _list_parts(vocabulary_id, after):
-        found = session.execute(part.limit(limit - len(rows))).all()
+        found = session.execute(part.limit(limit - len(rows)))
         rows += [(word, count, seen) for word, count, seen in found]
         if len(rows) == limit:
             break
-    ranks = itertools.count(after.rank + 1 if after else 1)
-    return [Ranked(word, Place(count, seen, next(ranks))) for word, count, seen in rows]
+    return rows
 
 
 def _list_parts(vocabulary_id: int, after: Place | None) -> Iterator[Select[str, int, int]]:
@@ -84,12 +92,13 @@ def _list_parts(vocabulary_id: int, after: Place | None) -> Iterator[Select[str,
         yield words.where(TextWord.count < after.count)
 
 
-def read_all(session: Session, vocabulary_id: int) -> Iterator[Ranked]:
-    """All words in the order of their ranks."""
+def read_all(session: Session, vocabulary_id: int) -> Iterator[tuple[str, int]]:
+    """(word, count) of all words in the order of their ranks."""
     after = None
-    while page := read_page(session, vocabulary_id, after, PAGE):
-        yield from page
-        after = page[-1].place
+    while rows := _read_rows(session, vocabulary_id, after, PAGE):
+        yield from ((word, count) for word, count, _ in rows)
+        _, count, seen = rows[-1]
+        after = Place(count, seen, 0)
 
 
 def rank_words(session: Session, vocabulary_id: int, words: Iterable[str]) -> dict[str, Ranked]:

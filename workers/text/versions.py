@@ -1,6 +1,6 @@
 """Frozen versions of vocabularies: made, found, read; nothing of one ever changes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, insert, literal, select
@@ -98,10 +98,18 @@ def _belongs_to(frozen: FrozenVersion) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def list_versions(session: Session, vocabulary_ids: Sequence[int]) -> Sequence[TextVersion]:
-    """The oldest of each vocabulary first."""
-    mine = select(TextVersion).where(TextVersion.vocabulary_id.in_(vocabulary_ids))
-    return session.scalars(mine.order_by(TextVersion.vocabulary_id, TextVersion.version)).all()
+def list_versions(session: Session, tenant: str) -> dict[int, list[TextVersion]]:
+    """Vocabulary -> its versions, the oldest first; a vocabulary without one is missing."""
+    mine = (
+        select(TextVersion)
+        .join(TextVocabulary, TextVocabulary.id == TextVersion.vocabulary_id)
+        .where(TextVocabulary.tenant == tenant)
+        .order_by(TextVersion.version)
+    )
+    found: dict[int, list[TextVersion]] = {}
+    for version in session.scalars(mine):
+        found.setdefault(version.vocabulary_id, []).append(version)
+    return found
 
 
 def freeze_version(

@@ -52,9 +52,8 @@ def delete(
     def answer(run: Run[DeleteRequest]) -> DeleteResult:
         def erase(session: Session) -> dict[str, Any]:
             vocabulary = take_turn(session, run.tenant, run.request.vocabulary)
-            versions = len(list_versions(session, [vocabulary.id]))
             delete_vocabulary(session, vocabulary)
-            return {"documents": vocabulary.documents, "versions": versions}
+            return {"documents": vocabulary.documents, "versions": vocabulary.last_version}
 
         run.effects.append(erase)
         return DeleteResult(vocabulary=run.request.vocabulary)
@@ -94,21 +93,20 @@ def list_all(worker: TextWorker, batch: Sequence[Run[ListRequest]]) -> list[List
     def answer(run: Run[ListRequest]) -> ListResult:
         with worker.sessions.read() as session:
             found = list_vocabularies(session, run.tenant)
-            versions = list_versions(session, [vocabulary.id for vocabulary in found])
-        return ListResult(vocabularies=[_show(each, versions) for each in found])
+            versions = list_versions(session, run.tenant)
+        return ListResult(vocabularies=[_show(each, versions.get(each.id, [])) for each in found])
 
     return answer_each(batch, answer)
 
 
 def _show(vocabulary: TextVocabulary, versions: Sequence[TextVersion]) -> VocabularyView:
-    mine = [version for version in versions if version.vocabulary_id == vocabulary.id]
     return VocabularyView(
         vocabulary=vocabulary.name,
         tokeniser=read_tokeniser(vocabulary),
         documents=vocabulary.documents,
         tokens=vocabulary.tokens,
         words=vocabulary.words,
-        versions=[_show_version(vocabulary, version) for version in mine],
+        versions=[_show_version(vocabulary, version) for version in versions],
         created_at=vocabulary.created_at,
     )
 
@@ -214,8 +212,7 @@ def _open_words(session: Session, run: Run[ExportRequest]) -> tuple[int, Tokenis
     if run.request.format == "tokenizers":
         raise InvalidInput("A tokenizer.json needs indices that never change: give a `version`.")
     vocabulary = find_vocabulary(session, run.tenant, name)
-    words = ((each.word, each.place.count) for each in read_all(session, vocabulary.id))
-    return vocabulary.words, read_tokeniser(vocabulary), words
+    return vocabulary.words, read_tokeniser(vocabulary), read_all(session, vocabulary.id)
 
 
 def _write(request: ExportRequest, tokeniser: Tokeniser, words: Words) -> Iterator[str]:

@@ -46,7 +46,7 @@ def rank_all(sessions: Sessions, vocabulary: str = NAME) -> list[tuple[str, int]
     """(word, count) in the order of ranks."""
     with sessions.read() as session:
         row = find_vocabulary(session, TENANT, vocabulary)
-        return [(each.word, each.place.count) for each in read_all(session, row.id)]
+        return list(read_all(session, row.id))
 
 
 def check_sums(sessions: Sessions, vocabulary: str = NAME) -> None:
