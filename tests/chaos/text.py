@@ -40,6 +40,7 @@ class Findings:
     failed: list[str] = field(default_factory=list)  # jobs
     differences: list[str] = field(default_factory=list)  # of SQL from the truth
     deadlocks: int = 0  # in the logs of the workers
+    kills: int = 0  # what all this was for
 
     @property
     def kept(self) -> bool:
@@ -89,6 +90,7 @@ def shake(
             for refusal in pool.map(lambda job: ingest(site, job), jobs):
                 findings.failed += [refusal] if refusal else []
         took = time.monotonic() - started
+        findings.kills = killer.kills.total()
         findings.differences = compare_sql(site.database, texts)
         logs = [site.read_log(main) for main in site.mains]
         findings.deadlocks = sum(log.lower().count("deadlock") for log in logs)
