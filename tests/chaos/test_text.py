@@ -21,7 +21,7 @@ def test_counts_are_those_of_one_process(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, show: Callable[[object], None]
 ):
     url = "" if kind == "sqlite" else request.getfixturevalue("empty_postgres_url")
-    processes, every = (4, 1.0) if FULL else (2, 1.0)
+    processes, every = (4, 1.0) if FULL else (2, 2.0)
     findings, figures = shake(tmp_path / "home", DOCUMENTS, processes, 1, every, url)
     show(figures)
     assert findings.failed == []
