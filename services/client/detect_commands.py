@@ -16,6 +16,11 @@ SHOWN = 8  # objects named in a row
 TASK = "detect.objects"
 
 
+class Model(StrEnum):
+    nanodet_g = "nanodet-g"
+    yolov3_tiny = "yolov3-tiny"
+
+
 class Priority(StrEnum):
     low = "low"
     normal = "normal"
@@ -34,6 +39,9 @@ def detect(
         Path | None, typer.Option(metavar="DIR", help="Put pictures with the boxes drawn here.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per photo.")] = False,
+    model: Annotated[
+        Model | None, typer.Option(help="The network that looks; the server's choice by default.")
+    ] = None,
     score: Annotated[
         float | None, typer.Option(min=0, max=1, help="Leave out less certain objects.")
     ] = None,
@@ -61,6 +69,7 @@ def detect(
         raise leave("--save needs the results: leave out --no-wait.", USAGE)
     found = find_or_leave(photos)
     options = {
+        "model": model,
         "score_threshold": score,
         "iou_threshold": iou,
         "max_detections": maximum,

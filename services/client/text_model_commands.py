@@ -237,6 +237,16 @@ def promote(
         _show_models(run_task(client, "text.promote", {"model": model})["models"], as_json)
 
 
+@app.command()
+def forget(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Such as model@2.")],
+    as_json: Json = False,
+) -> None:
+    """Delete a version of a model."""
+    with connect() as client:
+        _show_models(run_task(client, "text.forget", {"model": model})["models"], as_json)
+
+
 def _show_models(found: list[dict[str, Any]], as_json: bool) -> None:
     show_rows(("model", "kind", "measured", "made", "in use"), found, _make_row, as_json)
 

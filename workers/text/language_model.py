@@ -1,4 +1,4 @@
-"""A recurrent language model: how likely is each next token?"""
+"""A recurrent language model, which says how likely each next token is."""
 
 from collections.abc import Callable, Iterator
 

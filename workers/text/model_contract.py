@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from shared.contract import Message, Task
 from workers.text.fields import Encoding, Model, Name, Seed, TextFile, Texts, Tokeniser, Version
 
+FullName = Annotated[str, Field(max_length=70, pattern=r"^[a-z0-9][a-z0-9._-]*@[1-9][0-9]{0,8}$")]
+
 
 class TrainRequest(Message):
     """Train a language model on a text, or a classifier on labelled texts.
@@ -151,7 +153,13 @@ class ModelsResult(Message):
 class PromoteRequest(Message):
     """Make a version the one that is meant where only its name is given."""
 
-    model: Annotated[str, Field(max_length=70, pattern=r"^[a-z0-9][a-z0-9._-]*@[1-9][0-9]{0,8}$")]
+    model: FullName
+
+
+class ForgetRequest(Message):
+    """Delete one version of a model, and its file."""
+
+    model: FullName
 
 
 TRAIN = Task(
@@ -191,4 +199,12 @@ PROMOTE = Task(
     example={"model": "model@1"},
     scope="text:train",
 )
-TASKS = [TRAIN, GENERATE, CLASSIFY, MODELS, PROMOTE]
+FORGET = Task(
+    "text.forget",
+    ForgetRequest,
+    ModelsResult,
+    "Delete a version of a model.",
+    example={"model": "model@1"},
+    scope="text:train",
+)
+TASKS = [TRAIN, GENERATE, CLASSIFY, MODELS, PROMOTE, FORGET]

@@ -1,6 +1,6 @@
-"""Answers the jobs that use trained models: write text, tell labels, list and promote."""
+"""Answers the jobs that use trained models: write, classify, list, promote, delete."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 from sqlalchemy.orm import Session
 from torch import Tensor
 
-from shared.models import ModelName, list_models, promote_version
+from shared.models import ModelName, delete_model, list_models, promote_version
 from shared.models import UnknownModel as NoSuchModel
 from workers.runtime.answers import answer_each
 from workers.runtime.run import InvalidInput, JobError, Run
@@ -22,6 +22,7 @@ from workers.text.model_contract import (
     Classified,
     ClassifyRequest,
     ClassifyResult,
+    ForgetRequest,
     GenerateRequest,
     GenerateResult,
     ModelsRequest,
@@ -154,20 +155,34 @@ def _list(session: Session, tenant: str) -> ModelsResult:
 def promote(
     worker: TextWorker, batch: Sequence[Run[PromoteRequest]]
 ) -> list[ModelsResult | JobError]:
-    return answer_each(batch, lambda run: _promote(worker, run))
+    """A file is read first: a model that cannot be loaded is never put in use."""
+
+    def answer(run: Run[PromoteRequest]) -> ModelsResult:
+        worker.models.check(run.tenant, run.request.model)
+        return _change(run, promote_version)
+
+    return answer_each(batch, answer)
 
 
-def _promote(worker: TextWorker, run: Run[PromoteRequest]) -> ModelsResult:
-    """The file is read first: a model that cannot be loaded is never put in use."""
-    asked = run.request.model
-    worker.models.check(run.tenant, asked)
+def forget(
+    _worker: TextWorker, batch: Sequence[Run[ForgetRequest]]
+) -> list[ModelsResult | JobError]:
+    return answer_each(batch, lambda run: _change(run, delete_model))
 
-    def put_in_use(session: Session) -> dict[str, Any]:
+
+def _change(
+    run: Run[PromoteRequest] | Run[ForgetRequest],
+    change: Callable[[Session, str, str, ModelName], None],
+) -> ModelsResult:
+    """Change the registry, in the transaction of the job; the models as they are then."""
+
+    def record(session: Session) -> dict[str, Any]:
         try:
-            promote_version(session, run.tenant, WORKER, ModelName.parse(asked))
+            change(session, run.tenant, WORKER, ModelName.parse(run.request.model))
         except NoSuchModel as error:
             raise UnknownModel(str(error)) from error
+        session.flush()
         return _list(session, run.tenant).model_dump(mode="json")
 
-    run.effects.append(put_in_use)
+    run.effects.append(record)
     return ModelsResult(models=[])

@@ -38,7 +38,7 @@ class TrainedModels:
 
     def __init__(self, sessions: Sessions, blobs: Blobs) -> None:
         self.sessions, self.blobs = sessions, blobs
-        self._kept: OrderedDict[tuple[str, str], Any] = OrderedDict()  # by tenant and full name
+        self._kept: OrderedDict[tuple[str, str, str], Any] = OrderedDict()
 
     def open(self, tenant: str, asked: str, kind: Kind, build: Build[T]) -> tuple[str, T]:
         """(the full name, the model). Raises UnknownModel."""
@@ -46,7 +46,7 @@ class TrainedModels:
         name = str(models.ModelName(row.name, row.version))
         if row.origin["kind"] != kind:
             raise UnknownModel(f"{name} is a model of the kind {row.origin['kind']}, not {kind}.")
-        key = (tenant, name)
+        key = (tenant, name, row.sha256)  # the version of a deleted model may be given again
         if key not in self._kept:
             self._kept[key] = build(*self._read(row, name))
         self._kept.move_to_end(key)

@@ -42,5 +42,6 @@ app = serve(
         models.CLASSIFY: model_tasks.classify,
         models.MODELS: model_tasks.models,
         models.PROMOTE: model_tasks.promote,
+        models.FORGET: model_tasks.forget,
     },
 )

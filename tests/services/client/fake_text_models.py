@@ -35,6 +35,7 @@ class FakeTextModels:
             "classify": self.classify,
             "models": self.list_all,
             "promote": self.promote,
+            "forget": self.forget,
         }
         for name, method in answers.items():
             task = f"text.{name}"
@@ -140,4 +141,9 @@ class FakeTextModels:
         for model in self.models:
             if model["model"].split("@")[0] == name:
                 model["in_use"] = model["model"] == chosen
+        return self.list_all({})
+
+    def forget(self, asked: dict[str, Any]) -> dict[str, Any]:
+        chosen = self.find(asked["model"])
+        self.models = [model for model in self.models if model["model"] != chosen]
         return self.list_all({})

@@ -13,7 +13,7 @@ from services.client.demo import run_demos
 from services.client.demos import DEMOS
 from services.client.demos import faces as faces_demo
 from services.client.demos import text as text_demo
-from services.client.demos.detect import PHOTOS, PLAIN_TO_SEE
+from services.client.demos.detect import PHOTOS, PLAIN_TO_SEE, SECOND_LOOK
 from services.client.demos.scene import DemoFailed, Scene
 from shared.weights import load_catalog
 from tests.services.client.fake_api import DRAWN, FakeApi
@@ -34,7 +34,8 @@ def scene(client: Client, faces: FakeFaces, tmp_path: Path) -> Scene:
     folder.mkdir()
     for name in {*PHOTOS, *faces_demo.PHOTOS}:
         (files / name).write_bytes(show(name))
-    faces.api.labels = {show(name): label for name, label in PLAIN_TO_SEE.items()}
+    plain = [pair for seen in PLAIN_TO_SEE.values() for pair in seen.items()]
+    faces.api.labels = {show(name): label for name, label in plain}
     return Scene(client, files, folder)
 
 
@@ -54,12 +55,15 @@ def test_every_worker_has_a_demo_and_its_files_are_pinned() -> None:
 def test_the_pictures_and_a_row_for_each_job_come_out(scene: Scene) -> None:
     rows = run_demos(DEMOS, scene)
     assert len(rows) == sum(demo.jobs for demo in DEMOS)
-    assert {row.what for worker, row in rows if worker == "detect"} == set(PHOTOS)
+    looks = sorted(row.what for worker, row in rows if worker == "detect")
+    by_default, again = [f"{name}, nanodet-g" for name in PHOTOS], ["coffee.png, yolov3-tiny"]
+    assert looks == sorted(by_default + again)
     drawn = {file.name: file.read_bytes() for file in scene.folder.iterdir()}
     assert drawn.pop("text-words.png") == WORDS
     assert drawn.pop("text-language.png") == drawn.pop("text-classifier.png") == CURVE
     assert set(drawn.values()) == {DRAWN}
-    assert len(drawn) == len(PHOTOS) + 1
+    assert {"coffee.jpg", "coffee-yolov3-tiny.jpg"} <= set(drawn)
+    assert len(drawn) == len(PHOTOS) + len(SECOND_LOOK) + 1
 
 
 def test_an_object_that_is_plain_to_see_must_be_found(scene: Scene, api: FakeApi) -> None:

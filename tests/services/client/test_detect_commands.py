@@ -13,7 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from services.client.cli import app
+from services.client.detect_commands import Model
 from tests.services.client.fake_api import DRAWN, KEY, FakeApi, drop, refuse
+from workers.detect.contract import SCORE_THRESHOLDS
 
 ROOT = Path(__file__).parents[3]
 
@@ -50,7 +52,19 @@ def test_json_is_one_object_a_photo_and_nothing_else(
     run: CliRunner, api: FakeApi, photos: Path
 ) -> None:
     (photos / "a.jpg").write_bytes(b"broken")
-    options = ["--score", "0.3", "--iou", "0.5", "--max", "7", "--class", "dog", "--json"]
+    options = [
+        "--model",
+        "yolov3-tiny",
+        "--score",
+        "0.3",
+        "--iou",
+        "0.5",
+        "--max",
+        "7",
+        "--class",
+        "dog",
+        "--json",
+    ]
     result = run.invoke(app, ["detect", str(photos / "*.*g"), "--priority", "low", *options])
     assert result.exit_code == 1
     lines = {Path(line["photo"]).name: line for line in map(json.loads, result.stdout.splitlines())}
@@ -62,11 +76,16 @@ def test_json_is_one_object_a_photo_and_nothing_else(
     assert job["priority"] == "low"
     del job["request"]["picture"]
     assert job["request"] == {
+        "model": "yolov3-tiny",
         "score_threshold": 0.3,
         "iou_threshold": 0.5,
         "max_detections": 7,
         "classes": ["dog"],
     }
+
+
+def test_the_models_to_choose_from_are_the_workers() -> None:
+    assert set(Model) == set(SCORE_THRESHOLDS)
 
 
 def test_failures_are_listed_with_their_reasons(run: CliRunner, api: FakeApi, photos: Path) -> None:
@@ -136,7 +155,8 @@ def test_files_are_opened_only_as_there_is_room(api: FakeApi, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nothing-*.jpg"], [], ["--parallel", "0", "x"], ["--score", "2", "x"]]
+    "arguments",
+    [["nothing-*.jpg"], [], ["--parallel", "0", "x"], ["--score", "2", "x"], ["--model", "m", "x"]],
 )
 def test_nothing_to_do_is_a_usage_error(run: CliRunner, api: FakeApi, arguments: list[str]) -> None:
     result = run.invoke(app, ["detect", *arguments])

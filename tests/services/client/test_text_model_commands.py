@@ -1,4 +1,4 @@
-"""`atelier text embed ... | train | generate | classify | models | promote`."""
+"""`atelier text embed ... | train | generate | classify | models | promote | forget`."""
 
 import json
 import zipfile
@@ -140,6 +140,12 @@ def test_models_are_listed_and_an_older_version_is_put_in_use(run: CliRunner, co
     assert rows[0][2] == "held out accuracy 0.9"
     listed = call(run, "models", "--json").splitlines()
     assert [json.loads(line)["model"] for line in listed] == ["model@1", "words@1", "model@2"]
+
+
+def test_a_version_is_deleted_and_the_others_are_listed(run: CliRunner, corpus: Path) -> None:
+    call(run, "train", str(corpus))
+    call(run, "train", str(corpus))
+    assert call(run, "forget", "model@1").split("\t")[0] == "model@2"
 
 
 def test_an_unknown_model_is_said(run: CliRunner) -> None:

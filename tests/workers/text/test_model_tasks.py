@@ -15,11 +15,12 @@ from workers.text.language_model import LanguageModel
 from workers.text.lexicon import Lexicon
 from workers.text.model_contract import (
     ClassifyRequest,
+    ForgetRequest,
     GenerateRequest,
     ModelsRequest,
     PromoteRequest,
 )
-from workers.text.model_tasks import classify, generate, models, promote
+from workers.text.model_tasks import classify, forget, generate, models, promote
 from workers.text.reader import Architecture
 from workers.text.saved import pack_model
 
@@ -153,3 +154,19 @@ def test_every_network_comes_back_as_it_was(sqlite_desk: Desk):
     name = add_language(sqlite_desk, "wide", lexicon)
     text = sqlite_desk.do(generate, GenerateRequest(model=name, length=3)).continuation
     assert all(word in lexicon.indices for word in text.split())
+
+
+def test_a_deleted_model_is_gone_also_from_the_memory_of_the_worker(desk: Desk):
+    first = add_language(desk)
+    ask = GenerateRequest(model=first, prefix="a", length=3)
+    desk.do(generate, ask)
+    assert desk.do(forget, ForgetRequest(model=first)).models == []
+    assert desk.refuse(generate, ask)[0] == "unknown_model"
+    assert desk.refuse(forget, ForgetRequest(model=first))[0] == "unknown_model"
+
+
+def test_another_tenant_deletes_nothing(desk: Desk):
+    first = add_language(desk)
+    other = Desk(desk.worker)
+    assert other.refuse(forget, ForgetRequest(model=first))[0] == "unknown_model"
+    assert [each.model for each in desk.do(models, ModelsRequest()).models] == [first]
