@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from bench.pictures import MODEL
 from shared.settings import read_settings
 from workers.detect.contract import OBJECTS, ObjectsRequest
 from workers.detect.worker import DetectWorker
@@ -28,21 +29,22 @@ class Detector:
         self.worker = DetectWorker(settings)
         self.worker.warm_up()
 
-    def detect(self, pictures: Sequence[bytes]) -> list[dict[str, Any]]:
-        """The result of each picture as JSON values. Raises JobError."""
+    def detect(self, pictures: Sequence[bytes], **fields: Any) -> list[dict[str, Any]]:
+        """The result of each picture as JSON values; fields of the request. Raises JobError."""
+        request = ObjectsRequest(**{"picture": "", "model": MODEL} | fields)
         results = []
-        for answer in self.worker.objects([_make_run(picture) for picture in pictures]):
+        for answer in self.worker.objects([_make_run(request, one) for one in pictures]):
             if isinstance(answer, JobError):
                 raise answer
             results.append(answer.model_dump(mode="json"))
         return results
 
 
-def _make_run(picture: bytes) -> Run[ObjectsRequest]:
+def _make_run(request: ObjectsRequest, picture: bytes) -> Run[ObjectsRequest]:
     return Run(
         job_id="",
         tenant="",
-        request=ObjectsRequest(picture=""),
+        request=request,
         read=partial(_give, picture),
         save=_refuse,
         report=_refuse,

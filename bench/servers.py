@@ -15,7 +15,7 @@ import httpx2
 import psutil
 
 from bench.measure import Ask
-from bench.pictures import renew
+from bench.pictures import MODEL, renew
 from services.local.stack import running_stack
 from shared.settings import read_settings
 from tests.servers import find_free_port, run_valkey
@@ -68,7 +68,8 @@ def run_atelier(pictures: Pictures, home: Path) -> Iterator[Server]:
             finish(http.post("/v1/echo/say", json={"text": "hello"}, headers=headers))
 
         def detect(http: httpx2.Client) -> None:
-            finish(http.post("/v1/detect/objects", files=pictures.form(), headers=headers))
+            path, fields = "/v1/detect/objects", {"model": MODEL}
+            finish(http.post(path, data=fields, files=pictures.form(), headers=headers))
 
         yield Server(stack.address, stack.pids(), {"say": say, "detect": detect})
 

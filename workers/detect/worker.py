@@ -1,4 +1,4 @@
-"""Runs object detection jobs with YOLOv3-tiny."""
+"""Runs object detection jobs with the published networks."""
 
 import difflib
 from collections.abc import Sequence
@@ -11,17 +11,22 @@ from torch import Tensor
 
 from shared.settings import Settings
 from shared.weights import locate
-from workers.detect.contract import OBJECTS, Box, ObjectsRequest, ObjectsResult
-from workers.detect.darknet import load_darknet
+from workers.detect.contract import (
+    OBJECTS,
+    SCORE_THRESHOLDS,
+    Box,
+    Model,
+    ObjectsRequest,
+    ObjectsResult,
+)
 from workers.detect.draw import annotate
-from workers.detect.model import SIZE, YoloV3Tiny
+from workers.detect.model import SIZE
+from workers.detect.networks import LABELS, PUBLISHED, load_detector
 from workers.detect.process import Fit, letterbox, select, stack
 from workers.runtime.devices import choose_device
 from workers.runtime.images import decode, encode_jpeg
 from workers.runtime.run import InvalidInput, JobError, Run
 from workers.runtime.serve import serve
-
-MODEL = "yolov3-tiny"
 
 
 @dataclass
@@ -34,28 +39,38 @@ class Opened:
     classes: list[int] | None  # only look for these
     picture: Image.Image | None  # kept only if it will be drawn on
 
+    @property
+    def model(self) -> Model:
+        return self.run.request.model
+
 
 class DetectWorker:
-    """Keeps the network loaded; answers up to eight pictures with one pass of it."""
+    """Keeps the networks loaded; answers up to eight pictures with one pass of each."""
 
     def __init__(self, settings: Settings) -> None:
         self.max_pixels = settings.max_pixels
         self.device = choose_device(settings.device)
-        self.labels = locate("coco.names", settings.weights).read_text().splitlines()
-        network = YoloV3Tiny(len(self.labels))
-        load_darknet(network, locate(f"{MODEL}.weights", settings.weights))
-        network.eval().fuse()
-        self.network = network.to(self.device).to(memory_format=torch.channels_last)
+        self.labels = locate(LABELS, settings.weights).read_text().splitlines()
+        self.networks = {
+            name: load_detector(name, settings.weights)
+            .to(self.device)
+            .to(memory_format=torch.channels_last)
+            for name in PUBLISHED
+        }
 
     def warm_up(self) -> None:
-        self._predict([np.zeros((SIZE, SIZE, 3), np.uint8)])
+        for name in self.networks:
+            self._predict(name, [np.zeros((SIZE, SIZE, 3), np.uint8)])
 
     def objects(self, batch: Sequence[Run[ObjectsRequest]]) -> list[ObjectsResult | JobError]:
         opened = [self._open(run) for run in batch]
         good = [job for job in opened if isinstance(job, Opened)]
-        predictions = iter(self._predict([job.square for job in good]))
+        predictions = {
+            name: iter(self._predict(name, [job.square for job in good if job.model == name]))
+            for name in self.networks
+        }
         return [
-            self._answer(job, *next(predictions)) if isinstance(job, Opened) else job
+            self._answer(job, *next(predictions[job.model])) if isinstance(job, Opened) else job
             for job in opened
         ]
 
@@ -81,11 +96,11 @@ class DetectWorker:
         return [self.labels.index(label) for label in labels]
 
     @torch.inference_mode()
-    def _predict(self, squares: list[np.ndarray]) -> list[tuple[Tensor, Tensor]]:
-        """Boxes (2535, 4) on the square and scores (2535, C) for each, on the CPU."""
+    def _predict(self, name: Model, squares: list[np.ndarray]) -> list[tuple[Tensor, Tensor]]:
+        """Boxes (N, 4) on the square and scores (N, C) for each, on the CPU."""
         if not squares:
             return []
-        boxes, scores = self.network.predict(stack(squares, self.device))
+        boxes, scores = self.networks[name].predict(stack(squares, self.device))
         return list(zip(boxes.cpu(), scores.cpu(), strict=True))
 
     def _answer(self, job: Opened, boxes: Tensor, scores: Tensor) -> ObjectsResult:
@@ -94,8 +109,12 @@ class DetectWorker:
             wanted = torch.zeros(scores.shape[1], dtype=torch.bool)
             wanted[job.classes] = True
             scores = torch.where(wanted, scores, -1.0)
-        limits = (request.score_threshold, request.iou_threshold, request.max_detections)
-        boxes, best, classes = select(boxes, scores, *limits)
+        threshold = request.score_threshold
+        if threshold is None:
+            threshold = SCORE_THRESHOLDS[request.model]
+        boxes, best, classes = select(
+            boxes, scores, threshold, request.iou_threshold, request.max_detections
+        )
         found = self._name(job.fit.to_picture(boxes), best, classes)
         annotated = None
         if job.picture is not None:
@@ -103,7 +122,7 @@ class DetectWorker:
             annotated = job.run.save(drawn)
         width, height = job.fit.picture
         return ObjectsResult(
-            width=width, height=height, boxes=found, annotated=annotated, model=MODEL
+            width=width, height=height, boxes=found, annotated=annotated, model=request.model
         )
 
     def _name(self, boxes: Tensor, scores: Tensor, classes: Tensor) -> list[Box]:

@@ -1,9 +1,12 @@
 """Published detectors by name: each is loaded ready to use and answers in the same form."""
 
+from typing import get_args
+
 import pytest
 import torch
 
 from shared.weights import MissingWeights
+from workers.detect.contract import SCORE_THRESHOLDS, Model
 from workers.detect.networks import LABELS, PUBLISHED, load_detector
 from workers.detect.process import Fit, letterbox, select, stack
 from workers.runtime.images import decode
@@ -19,7 +22,7 @@ def test_a_detector_finds_the_man_of_a_portrait_at_its_own_threshold(name, weigh
         boxes, scores = load_detector(name, weights).predict(stack([letterbox(picture, fit)], CPU))
     labels = (weights / LABELS).read_text().splitlines()
     assert scores.shape == (1, boxes.shape[1], len(labels))
-    kept, _, classes = select(boxes[0], scores[0], PUBLISHED[name].score_threshold, 0.45, 100)
+    kept, _, classes = select(boxes[0], scores[0], SCORE_THRESHOLDS[name], 0.45, 100)
     person = fit.to_picture(kept[classes == labels.index("person")])
     assert len(person) == 1
     left, top, right, bottom = person[0].tolist()
@@ -39,6 +42,5 @@ def test_missing_files_are_said_by_the_command_that_fetches_them(name, tmp_path)
         load_detector(name, tmp_path)
 
 
-def test_a_name_that_nobody_published_is_a_key_error(tmp_path):
-    with pytest.raises(KeyError, match="yolov9"):
-        load_detector("yolov9", tmp_path)
+def test_each_network_that_can_be_asked_for_is_there():
+    assert set(PUBLISHED) == set(get_args(Model)) == set(SCORE_THRESHOLDS)

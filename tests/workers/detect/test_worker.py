@@ -8,7 +8,13 @@ from PIL import Image
 
 from shared.settings import Settings
 from shared.weights import MissingWeights
-from workers.detect.contract import OBJECTS, TASKS, ObjectsRequest, ObjectsResult
+from workers.detect.contract import (
+    OBJECTS,
+    SCORE_THRESHOLDS,
+    TASKS,
+    ObjectsRequest,
+    ObjectsResult,
+)
 from workers.detect.worker import DetectWorker, app
 from workers.runtime.images import decode
 from workers.runtime.run import InvalidInput
@@ -23,46 +29,59 @@ def iou(one: list[float], other: list[float]) -> float:
 
 
 @pytest.mark.parametrize(
-    ("name", "label", "place"),  # places measured by hand
+    ("model", "name", "label", "place"),  # places measured by hand
     [
-        ("coffee.png", "cup", [170, 15, 415, 305]),
-        ("motorcycle_left.png", "motorbike", [105, 45, 685, 455]),
+        ("nanodet-g", "motorcycle_left.png", "motorbike", [105, 45, 685, 455]),
+        ("yolov3-tiny", "motorcycle_left.png", "motorbike", [105, 45, 685, 455]),
+        ("yolov3-tiny", "coffee.png", "cup", [170, 15, 415, 305]),
     ],
 )
-def test_the_object_in_a_photograph_is_found_where_it_is(name, label, place, worker, jobs, photo):
-    [result] = worker.objects([jobs.make(photo(name))])
+def test_the_object_in_a_photograph_is_found_where_it_is(
+    model, name, label, place, worker, jobs, photo
+):
+    [result] = worker.objects([jobs.make(photo(name), model=model)])
     best = result.boxes[0]
+    assert result.model == model
     assert best.label == label
     assert best.score > 0.5
     assert iou(best.xyxy, place) > 0.8
 
 
-@pytest.mark.parametrize("name", ["rocket.jpg", "china.jpg", "chelsea.png"])
-def test_a_photograph_without_a_clear_object_has_no_boxes(name, worker, jobs, photo):
-    [result] = worker.objects([jobs.make(photo(name))])
+def test_nanodet_finds_what_yolo_misses(worker, jobs, photo):
+    cat = photo("chelsea.png")
+    first, second = worker.objects([jobs.make(cat), jobs.make(cat, model="yolov3-tiny")])
+    assert [box.label for box in first.boxes] == ["cat"]
+    assert second.boxes == []
+
+
+@pytest.mark.parametrize("model", SCORE_THRESHOLDS)
+@pytest.mark.parametrize("name", ["rocket.jpg", "china.jpg"])
+def test_a_photograph_without_a_clear_object_has_no_boxes(name, model, worker, jobs, photo):
+    [result] = worker.objects([jobs.make(photo(name), model=model)])
     assert result.boxes == []
     assert result.annotated is None
 
 
-def test_a_small_object_gets_a_box_of_its_size(worker, jobs, photo):
-    """73 x 51 pixels: found by the fine grid, whose anchors decide the size of the box."""
+@pytest.mark.parametrize("model", SCORE_THRESHOLDS)
+def test_a_small_object_gets_a_box_of_its_size(model, worker, jobs, photo):
+    """73 x 51 pixels: found by YOLO's fine grid, whose anchors decide the size of the box."""
     motorbike = decode(photo("motorcycle_left.png"))
     scene = motorbike.resize((1, 1)).resize((416, 416))
     scene.paste(motorbike.resize((motorbike.width // 8, motorbike.height // 8)), (200, 220))
     content = BytesIO()
     scene.save(content, "PNG")
-    [result] = worker.objects([jobs.make(content.getvalue())])
+    [result] = worker.objects([jobs.make(content.getvalue(), model=model)])
     assert result.boxes[0].label == "motorbike"
     place = [200 + 105 / 8, 220 + 45 / 8, 200 + 685 / 8, 220 + 455 / 8]
     assert iou(result.boxes[0].xyxy, place) > 0.8
 
 
 def test_a_damaged_picture_fails_alone(worker, jobs, photo):
-    cup, broken = photo("coffee.png"), photo("coffee.png")[:5000]
-    first, second, third = worker.objects([jobs.make(data) for data in (cup, broken, cup)])
+    cat, broken = photo("chelsea.png"), photo("chelsea.png")[:5000]
+    first, second, third = worker.objects([jobs.make(data) for data in (cat, broken, cat)])
     assert isinstance(second, InvalidInput)
     assert first.boxes == third.boxes
-    assert first.boxes[0].label == "cup"
+    assert first.boxes[0].label == "cat"
 
 
 def test_a_batch_of_bad_jobs_is_all_errors(worker, jobs):
@@ -71,9 +90,16 @@ def test_a_batch_of_bad_jobs_is_all_errors(worker, jobs):
 
 
 def test_a_batch_answers_in_order_and_as_if_alone(worker, jobs, photo):
-    names = ["motorcycle_left.png", "china.jpg", "coffee.png"]
-    together = worker.objects([jobs.make(photo(name)) for name in names])
-    alone = [worker.objects([jobs.make(photo(name))])[0] for name in names]
+    asked = [
+        ("motorcycle_left.png", "nanodet-g"),
+        ("coffee.png", "yolov3-tiny"),
+        ("china.jpg", "nanodet-g"),
+        ("motorcycle_left.png", "yolov3-tiny"),
+        ("coffee.png", "nanodet-g"),
+    ]
+    together = worker.objects([jobs.make(photo(name), model=model) for name, model in asked])
+    alone = [worker.objects([jobs.make(photo(name), model=model)])[0] for name, model in asked]
+    assert [result.model for result in together] == [model for _, model in asked]
     assert [len(result.boxes) for result in together] == [len(result.boxes) for result in alone]
     for one, other in zip(together, alone, strict=True):
         assert (one.width, one.height) == (other.width, other.height)
@@ -86,6 +112,25 @@ def test_a_picture_over_the_pixel_limit_is_refused(weights, jobs, photo):
     small = DetectWorker(Settings(weights_dir=weights, device="cpu", max_pixels=1000))
     [answer] = small.objects([jobs.make(photo("china.jpg"))])
     assert isinstance(answer, InvalidInput)
+
+
+@pytest.mark.parametrize(("model", "threshold"), SCORE_THRESHOLDS.items())
+def test_without_a_threshold_a_model_has_its_own(model, threshold, worker, jobs, photo):
+    portrait = photo("obama.jpg")
+    silent, same, all_of_them = worker.objects(
+        [
+            jobs.make(portrait, model=model),
+            jobs.make(portrait, model=model, score_threshold=threshold),
+            jobs.make(portrait, model=model, score_threshold=0),
+        ]
+    )
+    assert silent.boxes == same.boxes
+    assert 0 < len(silent.boxes) < len(all_of_them.boxes)
+
+
+def test_the_threshold_of_each_model_is_told_in_the_description():
+    told = ObjectsRequest.model_fields["score_threshold"].description
+    assert "0.4 for nanodet-g, 0.25 for yolov3-tiny" in told
 
 
 def test_the_limits_of_a_request_are_its_own(worker, jobs, photo):
@@ -136,9 +181,10 @@ def test_a_picture_of_any_shape_is_answered(size, worker, jobs):
 
 
 def test_a_result_is_what_the_contract_says(worker, jobs, photo):
-    [result] = worker.objects([jobs.make(photo("coffee.png"))])
+    [result] = worker.objects([jobs.make(photo("motorcycle_left.png"))])
     assert ObjectsResult.model_validate_json(result.model_dump_json()) == result
-    assert result.model == "yolov3-tiny"
+    assert result.boxes
+    assert result.model == "nanodet-g"
 
 
 def test_the_example_is_a_request_the_worker_answers(worker, jobs):
