@@ -21,13 +21,9 @@ from workers.text.encoding_contract import DecodeRequest, EncodeRequest
 from workers.text.encoding_tasks import decode, encode
 from workers.text.fields import Tokeniser
 from workers.text.ranking import Place
+from workers.text.version_contract import DiffRequest, ExportRequest, FreezeRequest
 from workers.text.vocabulary import lock_vocabularies, open_vocabulary
-from workers.text.vocabulary_contract import (
-    DiffRequest,
-    ExportRequest,
-    FreezeRequest,
-    RankRequest,
-)
+from workers.text.vocabulary_contract import RankRequest
 from workers.text.vocabulary_tasks import diff, export, freeze, rank
 
 WORDS, QUICK_WORDS = 1_000_000, 30_000

@@ -6,9 +6,9 @@ from sqlalchemy import Select, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from shared.text_tables import TextVersionWord
+from workers.text.version_contract import DiffResult, MovedWord
 from workers.text.versions import FrozenVersion
 from workers.text.vocabulary import allow_minutes
-from workers.text.vocabulary_contract import DiffResult, MovedWord
 
 OLD, NEW = aliased(TextVersionWord), aliased(TextVersionWord)
 

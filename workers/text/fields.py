@@ -29,6 +29,7 @@ TextFile = Annotated[
     Blob(("text/plain", "application/zip")),
     Field(description="A text file, or a zip of text files."),
 ]
+Page = Annotated[int, Field(ge=1, le=1000)]  # items of one answer
 Seed = Annotated[int, Field(ge=0, le=2**31)]
 
 

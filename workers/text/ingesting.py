@@ -12,7 +12,7 @@ from workers.text.loaded import TextWorker
 from workers.text.sources import open_documents
 from workers.text.vocabulary_contract import IngestRequest
 
-MAX_WORDS = 1_000_000  # distinct ones of a job: SQL takes 5 to 11 microseconds for each
+MAX_WORDS = 500_000  # distinct ones of a job: SQL takes 5 to 11 microseconds for each
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Tasks on vocabularies: words in SQL, ranked by how often they occur, and frozen versions."""
+"""Tasks on vocabularies: words counted in SQL, ranked by how often they occur."""
 
 from typing import Annotated, Literal
 
@@ -9,12 +9,13 @@ from workers.text.fields import (
     DocumentId,
     Encoding,
     Name,
+    Page,
     TextFile,
     Texts,
     Tokeniser,
-    Version,
     Vocabulary,
 )
+from workers.text.version_contract import VersionView
 
 FileFormat = Annotated[
     Literal["text", "lines", "jsonl"],
@@ -23,7 +24,6 @@ FileFormat = Annotated[
         'object with "text" and perhaps "id". In a zip, *.jsonl is always jsonl.'
     ),
 ]
-Page = Annotated[int, Field(ge=1, le=1000)]
 AskedWord = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
 
 
@@ -86,17 +86,6 @@ class RemoveResult(Message):
     words: int = 0
 
 
-class VersionView(Message):
-    """A frozen list of words with indices 1 to `size`."""
-
-    vocabulary: str
-    version: int = 0
-    size: int = 0
-    min_count: int
-    coverage: float = Field(0.0, description="The part of all tokens that it knows, 0 to 1.")
-    created_at: float = 0.0
-
-
 class VocabularyView(Message):
     vocabulary: str
     tokeniser: Tokeniser
@@ -139,66 +128,11 @@ class RankResult(Message):
     total_words: int
 
 
-class FreezeRequest(Message):
-    """Keep the k most frequent words as a version whose indices never change."""
-
-    vocabulary: Vocabulary
-    size: int | None = Field(None, ge=1, le=10_000_000, description="k; none: all words.")
-    min_count: int = Field(1, ge=1, le=10**12, description="Rarer words are left out.")
-
-
-class DiffRequest(Message):
-    """What changed from one version to another."""
-
-    vocabulary: Vocabulary
-    old: int = Field(ge=1, le=2**31 - 1)
-    new: int = Field(ge=1, le=2**31 - 1)
-    limit: Page = 100
-
-
-class MovedWord(Message):
-    word: str
-    old: int
-    new: int
-
-
-class DiffResult(Message):
-    """Counts of all changes, and the first `limit` of each kind."""
-
-    vocabulary: str
-    old: int
-    new: int
-    added: int
-    dropped: int
-    moved: int
-    same: int
-    added_words: list[str]
-    dropped_words: list[str]
-    moved_words: list[MovedWord] = Field(description="Those that moved furthest first.")
-
-
 class MergeRequest(Message):
     """Count the documents of other vocabularies too; one that is in both counts once."""
 
     vocabulary: Vocabulary
     sources: list[Name] = Field(min_length=1, max_length=100)
-
-
-class ExportRequest(Message):
-    """Write a vocabulary to a file."""
-
-    vocabulary: Vocabulary
-    version: Version = Field(None, description="A frozen version; none: all words counted now.")
-    format: Literal["json", "tsv", "tokenizers"] = Field(
-        "json", description="tokenizers: a tokenizer.json for the library of Hugging Face."
-    )
-
-
-class ExportResult(Message):
-    vocabulary: str
-    version: int | None
-    words: int
-    file: str = Field(description="The blob id of the file.")
 
 
 class DocumentsRequest(Message):
@@ -242,7 +176,7 @@ INGEST = Task(
     IngestResult,
     "Count the words of documents into a vocabulary.",
     example={"vocabulary": "stories", "texts": ["It was the best of times."]},
-    max_batch=8,
+    max_batch=2,  # large ones hold the lock of a vocabulary for seconds
     time_limit=_TIME,
 )
 REMOVE = Task(
@@ -264,36 +198,12 @@ RANK = Task(
     example={"vocabulary": "stories", "limit": 10},
     max_batch=16,
 )
-FREEZE = Task(
-    "text.vocab.freeze",
-    FreezeRequest,
-    VersionView,
-    "Keep the most frequent words as a version.",
-    example={"vocabulary": "stories", "size": 10_000},
-    time_limit=_TIME,
-)
-DIFF = Task(
-    "text.vocab.diff",
-    DiffRequest,
-    DiffResult,
-    "What changed between two versions.",
-    example={"vocabulary": "stories", "old": 1, "new": 2},
-    time_limit=_TIME,
-)
 MERGE = Task(
     "text.vocab.merge",
     MergeRequest,
     IngestResult,
     "Count the documents of other vocabularies too.",
     example={"vocabulary": "stories", "sources": ["poems"]},
-    time_limit=_TIME,
-)
-EXPORT = Task(
-    "text.vocab.export",
-    ExportRequest,
-    ExportResult,
-    "Write a vocabulary to a file.",
-    example={"vocabulary": "stories", "format": "tsv"},
     time_limit=_TIME,
 )
 DOCUMENTS = Task(
@@ -311,4 +221,4 @@ DELETE = Task(
     example={"vocabulary": "stories"},
     time_limit=_TIME,
 )
-TASKS = [INGEST, REMOVE, LIST, RANK, FREEZE, DIFF, MERGE, EXPORT, DOCUMENTS, DELETE]
+TASKS = [INGEST, REMOVE, MERGE, LIST, RANK, DOCUMENTS, DELETE]

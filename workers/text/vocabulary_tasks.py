@@ -14,6 +14,14 @@ from workers.text.fields import Tokeniser
 from workers.text.huggingface import write_tokenizer
 from workers.text.loaded import TextWorker
 from workers.text.ranking import Place, Ranked, rank_words, read_all, read_page
+from workers.text.version_contract import (
+    DiffRequest,
+    DiffResult,
+    ExportRequest,
+    ExportResult,
+    FreezeRequest,
+    VersionView,
+)
 from workers.text.versions import find_version, freeze_version, list_versions, list_words
 from workers.text.vocabulary import (
     delete_vocabulary,
@@ -26,20 +34,14 @@ from workers.text.vocabulary import (
 from workers.text.vocabulary_contract import (
     DeleteRequest,
     DeleteResult,
-    DiffRequest,
-    DiffResult,
     DocumentsRequest,
     DocumentsResult,
     DocumentView,
-    ExportRequest,
-    ExportResult,
-    FreezeRequest,
     ListRequest,
     ListResult,
     RankedWord,
     RankRequest,
     RankResult,
-    VersionView,
     VocabularyView,
 )
 

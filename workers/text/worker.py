@@ -12,6 +12,7 @@ from workers.text import (
 from workers.text import embedding_contract as embedding
 from workers.text import encoding_contract as encoding
 from workers.text import model_contract as models
+from workers.text import version_contract as versions
 from workers.text import vocabulary_contract as vocabulary
 from workers.text.loaded import TextWorker
 
@@ -24,9 +25,9 @@ app = serve(
         vocabulary.MERGE: counting_tasks.merge,
         vocabulary.LIST: vocabulary_tasks.list_all,
         vocabulary.RANK: vocabulary_tasks.rank,
-        vocabulary.FREEZE: vocabulary_tasks.freeze,
-        vocabulary.DIFF: vocabulary_tasks.diff,
-        vocabulary.EXPORT: vocabulary_tasks.export,
+        versions.FREEZE: vocabulary_tasks.freeze,
+        versions.DIFF: vocabulary_tasks.diff,
+        versions.EXPORT: vocabulary_tasks.export,
         vocabulary.DOCUMENTS: vocabulary_tasks.documents,
         vocabulary.DELETE: vocabulary_tasks.delete,
         encoding.ENCODE: encoding_tasks.encode,

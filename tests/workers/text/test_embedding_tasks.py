@@ -19,7 +19,7 @@ from workers.text.embedding_contract import (
     ProjectRequest,
 )
 from workers.text.embedding_tasks import export, look_up, nearest, project, train
-from workers.text.vocabulary_contract import FreezeRequest
+from workers.text.version_contract import FreezeRequest
 from workers.text.vocabulary_tasks import freeze
 
 TEXT = write_sentences(600)

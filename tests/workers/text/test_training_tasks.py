@@ -16,7 +16,8 @@ from workers.text.fields import Tokeniser
 from workers.text.model_contract import ModelsRequest, TrainRequest, TrainResult
 from workers.text.model_tasks import models
 from workers.text.training_tasks import train
-from workers.text.vocabulary_contract import FreezeRequest, IngestRequest
+from workers.text.version_contract import FreezeRequest
+from workers.text.vocabulary_contract import IngestRequest
 from workers.text.vocabulary_tasks import freeze
 
 CHARACTERS = {"unit": "characters"}

@@ -10,6 +10,7 @@ from workers.runtime.run import InvalidInput
 from workers.text.counting import remove_documents
 from workers.text.differences import compare_versions
 from workers.text.refusals import UnknownVersion, UnknownVocabulary
+from workers.text.version_contract import MovedWord
 from workers.text.versions import (
     FrozenVersion,
     find_version,
@@ -19,7 +20,6 @@ from workers.text.versions import (
     read_indices,
 )
 from workers.text.vocabulary import delete_vocabulary, list_vocabularies, take_turn
-from workers.text.vocabulary_contract import MovedWord
 
 TEXT = "c c c c b b b a a a d e"
 

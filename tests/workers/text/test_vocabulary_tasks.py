@@ -8,12 +8,10 @@ import pytest
 from tests.workers.text.desk import Desk
 from workers.text.counting_tasks import ingest, merge, remove
 from workers.text.fields import Tokeniser
+from workers.text.version_contract import DiffRequest, ExportRequest, FreezeRequest
 from workers.text.vocabulary_contract import (
     DeleteRequest,
-    DiffRequest,
     DocumentsRequest,
-    ExportRequest,
-    FreezeRequest,
     IngestRequest,
     ListRequest,
     MergeRequest,
