@@ -97,11 +97,12 @@ def leave_out(found: Detections, score: float) -> Detections:
 
 
 def count(curve: Curve) -> dict[str, Any]:
-    """How it stands if every box counts."""
-    recall, precision = curve.recall[-1], curve.precision[-1]
+    """How it stands if every box counts; without a box there is no precision."""
+    shown = len(curve.recall)
+    right = round(curve.objects * float(curve.recall[-1])) if shown else 0
     return {
         "labelled": curve.objects,
-        "recall": float(recall),
-        "precision": float(precision),
-        "false boxes": round(len(curve.recall) * float(1 - precision)),
+        "recall": right / curve.objects,
+        "precision": right / shown if shown else None,
+        "false boxes": shown - right,
     }
