@@ -1,39 +1,34 @@
-"""Does the jobs of a tenant as a worker process does, without a queue in between."""
+"""Does the jobs of a tenant of the faces worker."""
 
 import hashlib
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from sqlalchemy.orm import Session
 
-from shared.contract import Message
-from shared.identifiers import new_id
+from tests.workers import desk
 from tests.workers.faces.site import make_vectors
 from workers.faces.gallery import Collection, find_collection
 from workers.faces.gallery_contract import CreateRequest, DeleteRequest, EnrollRequest
 from workers.faces.gallery_tasks import create, delete, enroll
 from workers.faces.loaded import FacesWorker
-from workers.runtime.run import InvalidInput, JobError, Run
+from workers.runtime.run import InvalidInput
 
 CONSENT = {"purpose": "door", "text_sha256": "0" * 64}
 D = 128  # of the shipped encoder
 
-Method = Callable[[FacesWorker, Sequence[Run[Any]]], Sequence[Message | JobError]]
-
 
 @dataclass
-class Desk:
-    worker: FacesWorker
-    tenant: str = field(default_factory=new_id)
+class Desk(desk.Desk[FacesWorker]):
     files: dict[str, bytes] = field(default_factory=dict)
-    progress: list[float] = field(default_factory=list)
+
+    @property
+    def progress(self) -> list[float]:
+        return [step["fraction"] for step in self.steps]
 
     def add(self, content: bytes) -> str:
-        """A file of the tenant; its blob id."""
         name = hashlib.sha256(content).hexdigest()
         self.files[name] = content
         return name
@@ -42,49 +37,6 @@ class Desk:
         if blob_id not in self.files:
             raise InvalidInput(f"The file {blob_id} is gone. Upload it again.")
         return self.files[blob_id]
-
-    def make(self, request: Message) -> Run[Any]:
-        return Run(
-            job_id=new_id(),
-            tenant=self.tenant,
-            request=request,
-            read=self.read,
-            save=self.add,
-            report=lambda step: self.progress.append(step["fraction"]),
-            stop_requested=lambda: False,
-            key_id=7,
-        )
-
-    def do_all(self, method: Method, *requests: Message) -> list[Any]:
-        """The results of one batch, each after its effects, or the refusals."""
-        runs = [self.make(request) for request in requests]
-        answers = method(self.worker, runs)
-        assert len(answers) == len(runs)
-        return [self.finish(run, answer) for run, answer in zip(runs, answers, strict=True)]
-
-    def finish(self, run: Run[Any], answer: Message | JobError) -> Message | JobError:
-        if isinstance(answer, JobError):
-            return answer
-        try:
-            with self.worker.sessions.begin() as session:
-                added = [fields for effect in run.effects if (fields := effect(session))]
-        except JobError as refusal:
-            return refusal
-        values = answer.model_dump(mode="json")
-        for fields in added:
-            values |= fields
-        return type(answer).model_validate(values)
-
-    def do(self, method: Method, request: Message) -> Any:
-        [answer] = self.do_all(method, request)
-        assert not isinstance(answer, JobError), answer
-        return answer
-
-    def refuse(self, method: Method, request: Message) -> tuple[str, str]:
-        """The code and the text of a refusal."""
-        [answer] = self.do_all(method, request)
-        assert isinstance(answer, JobError), answer
-        return answer.code, str(answer)
 
     def create(self, name: str = "staff", **values: Any) -> Any:
         return self.do(create, CreateRequest(collection=name, **values))
@@ -102,10 +54,6 @@ class Desk:
     def find(self, name: str = "staff") -> Collection:
         with self.worker.sessions.read() as session:
             return find_collection(session, self.tenant, name)
-
-    def change(self, action: Callable[[Session], Any]) -> None:
-        with self.worker.sessions.begin() as session:
-            action(session)
 
 
 def to_png(picture: Image.Image) -> bytes:

@@ -1,31 +1,17 @@
-"""Does the jobs of a tenant as a worker process does, without a queue in between."""
+"""Does the jobs of a tenant of the text worker."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-from sqlalchemy.orm import Session
-
-from shared.contract import Message
-from shared.identifiers import new_id
-from workers.runtime.run import InvalidInput, JobError, Run
+from tests.workers import desk
+from workers.runtime.run import InvalidInput
 from workers.text.loaded import TextWorker
 
 KEEP = 3600.0  # seconds that a file is kept
 LIMIT = 2**32  # bytes of a file
 
-Method = Callable[[TextWorker, Sequence[Run[Any]]], Sequence[Message | JobError]]
 
-
-@dataclass
-class Desk:
-    worker: TextWorker
-    tenant: str = field(default_factory=new_id)
-    steps: list[dict[str, Any]] = field(default_factory=list)  # the events of all jobs
-    stops: Callable[[], bool] = lambda: False
+class Desk(desk.Desk[TextWorker]):
+    """Files lie in the blob store, for ingests stream them from there."""
 
     def add(self, content: bytes) -> str:
-        """A file of the tenant; its blob id."""
         return self.worker.blobs.add(self.tenant, [content], KEEP, LIMIT).id
 
     def read(self, blob_id: str) -> bytes:
@@ -33,51 +19,3 @@ class Desk:
             return self.worker.blobs.read(self.tenant, blob_id)
         except KeyError as error:
             raise InvalidInput(f"The file {blob_id} is gone. Upload it again.") from error
-
-    def make(self, request: Message) -> Run[Any]:
-        return Run(
-            job_id=new_id(),
-            tenant=self.tenant,
-            request=request,
-            read=self.read,
-            save=self.add,
-            report=self.steps.append,
-            stop_requested=self.stops,
-            key_id=7,
-        )
-
-    def do_all(self, method: Method, *requests: Message) -> list[Any]:
-        """The results of one batch, each after its effects, or the refusals."""
-        runs = [self.make(request) for request in requests]
-        answers = method(self.worker, runs)
-        assert len(answers) == len(runs)
-        return [self.finish(run, answer) for run, answer in zip(runs, answers, strict=True)]
-
-    def finish(self, run: Run[Any], answer: Message | JobError) -> Message | JobError:
-        """Record the outcome in a transaction of its own, with the effects of the job."""
-        if isinstance(answer, JobError):
-            return answer
-        try:
-            with self.worker.sessions.begin() as session:
-                added = [fields for effect in run.effects if (fields := effect(session))]
-        except JobError as refusal:
-            return refusal
-        values = answer.model_dump(mode="json")
-        for fields in added:
-            values |= fields
-        return type(answer).model_validate(values)
-
-    def do(self, method: Method, request: Message) -> Any:
-        [answer] = self.do_all(method, request)
-        assert not isinstance(answer, JobError), answer
-        return answer
-
-    def refuse(self, method: Method, request: Message) -> tuple[str, str]:
-        """The code and the text of a refusal."""
-        [answer] = self.do_all(method, request)
-        assert isinstance(answer, JobError), answer
-        return answer.code, str(answer)
-
-    def change(self, action: Callable[[Session], Any]) -> None:
-        with self.worker.sessions.begin() as session:
-            action(session)
