@@ -1,0 +1,74 @@
+"""The command line of training a detector."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import distributed
+
+from tests.workers.detect.coloured import write_yolo
+from workers.detect.detector_file import load_detector, save_classifier
+from workers.detect.train_command import main
+from workers.detect.yolo_v1 import ImageClassifier
+
+TINY = ["--side", "64", "--grid", "4", "--batch", "4", "--epochs", "3"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    write_yolo(folder, 12)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(pictures, tmp_path_factory) -> Path:
+    """What one process wrote."""
+    out = tmp_path_factory.mktemp("alone")
+    main(["--data", str(pictures), "--out", str(out), *TINY])
+    return out
+
+
+def test_it_writes_the_detector_its_metrics_and_its_curves(alone):
+    metrics = json.loads((alone / "metrics.json").read_text())
+    assert metrics["epochs"] == 3
+    assert 1 <= metrics["best_epoch"] <= 3
+    assert 0 <= metrics["map50_of_sure"] <= metrics["map50"] <= 1
+    assert metrics["map50"] == pytest.approx((metrics["ap50 red"] + metrics["ap50 blue"]) / 2)
+    detector = load_detector(alone / "detector.safetensors")
+    assert detector.names == ("red", "blue")
+    assert detector.metrics == metrics
+    assert detector.network.config.grid == 4
+    with Image.open(alone / "precision_recall.png") as curves:
+        assert curves.format == "PNG"
+
+
+def test_nothing_need_be_held_back(pictures, tmp_path):
+    main(["--data", str(pictures), "--out", str(tmp_path), *TINY, "--validation", "0"])
+    assert "map50" not in json.loads((tmp_path / "metrics.json").read_text())
+    assert not (tmp_path / "precision_recall.png").exists()
+
+
+def test_a_classifier_is_handed_over_to_a_network_that_begins_as_it_does(pictures, tmp_path):
+    save_classifier(ImageClassifier(2), tmp_path / "classifier")
+    given = ["--data", str(pictures), "--out", str(tmp_path), *TINY]
+    with pytest.raises(ValueError, match="convolutions of the classifier"):
+        main([*given, "--pretrained", str(tmp_path / "classifier")])
+
+
+def test_a_process_of_torchrun_joins_the_others_and_learns_the_same(
+    pictures, alone, tmp_path, monkeypatch
+):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    torchrun = {"RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    for name, value in torchrun.items():
+        monkeypatch.setenv(name, str(value))
+    main(["--data", str(pictures), "--out", str(tmp_path), *TINY])
+    assert not distributed.is_initialized()
+    ours = load_detector(tmp_path / "detector.safetensors").network.state_dict()
+    theirs = load_detector(alone / "detector.safetensors").network.state_dict()
+    assert all(torch.equal(weights, theirs[name]) for name, weights in ours.items())

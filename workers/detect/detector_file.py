@@ -1,0 +1,106 @@
+"""A trained detector in one file: its network, its classes, and how it is to be used."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+
+from workers.detect.suppression import Suppression
+from workers.detect.yolo import Yolo
+from workers.detect.yolo_config import YoloConfig
+from workers.detect.yolo_v1 import ImageClassifier
+from workers.runtime.tensors import read_tensors, write_tensors
+
+MAX_SIDE, MAX_CLASSES, MAX_BOXES = 4096, 10_000, 100
+CLASSIFIER = "atelier-yolo-classifier-1"
+
+
+@dataclass(frozen=True)
+class Detector:
+    network: Yolo  # in eval, on the CPU
+    names: tuple[str, ...]  # of the classes
+    bordered: bool  # pictures lie between grey borders on the square; otherwise stretched over it
+    suppression: Suppression = field(default_factory=Suppression)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class About(BaseModel):
+    """What the file tells beside the weights."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    format: Literal["atelier-yolo-1"]
+    network: YoloConfig
+    names: list[str]
+    bordered: bool
+    suppression: Suppression
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def check(self) -> "About":
+        config, limits = self.network, self.suppression
+        if config.side > MAX_SIDE or config.classes > MAX_CLASSES or config.boxes > MAX_BOXES:
+            raise ValueError("No network is that large.")
+        if not (0 <= limits.score_threshold <= 1 and 0 <= limits.iou_threshold <= 1):
+            raise ValueError("Thresholds are between 0 and 1.")
+        if limits.max_detections < 1 or limits.sigma <= 0:
+            raise ValueError("max_detections must be 1 or more, sigma more than 0.")
+        if len(set(self.names)) != self.network.classes:
+            raise ValueError(f"{self.network.classes} classes need as many different names.")
+        return self
+
+
+def save_detector(detector: Detector, path: Path) -> None:
+    """Replace the file as a whole; equal detectors give equal files."""
+    about = About(
+        format="atelier-yolo-1",
+        network=detector.network.config,
+        names=list(detector.names),
+        bordered=detector.bordered,
+        suppression=detector.suppression,
+        metrics=detector.metrics,
+    )
+    write_tensors(path, detector.network.state_dict(), about.model_dump())
+
+
+def load_detector(path: Path) -> Detector:
+    """As it was saved; raises ValueError if the file holds no detector, whatever it holds."""
+    tensors, told = read_tensors(path)
+    about = About.model_validate_json(json.dumps(told))  # strict JSON: no texts for numbers
+    with torch.device("meta"):  # a file that lies about its network takes no memory
+        network = Yolo(about.network)
+    fill(network, tensors)
+    return Detector(
+        network.eval(), tuple(about.names), about.bordered, about.suppression, about.metrics
+    )
+
+
+def save_classifier(classifier: ImageClassifier, path: Path) -> None:
+    """The network that a detector's convolutions are pre-trained in."""
+    write_tensors(path, classifier.state_dict(), {"format": CLASSIFIER})
+
+
+def load_classifier(path: Path) -> ImageClassifier:
+    """As it was saved; raises ValueError if the file holds no such classifier."""
+    tensors, told = read_tensors(path)
+    head = tensors.get("head.bias")
+    if told != {"format": CLASSIFIER} or head is None or head.dim() != 1:
+        raise ValueError(f"{path} holds no classifier to start from.")
+    with torch.device("meta"):
+        classifier = ImageClassifier(len(head))
+    fill(classifier, tensors)
+    return classifier.eval()
+
+
+def fill(network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Give an empty network its weights; raises ValueError if they are not exactly its own."""
+    wanted = {name: (one.shape, one.dtype) for name, one in network.state_dict().items()}
+    found = {name: (one.shape, one.dtype) for name, one in tensors.items()}
+    if wanted != found:
+        odd = sorted(dict(wanted.items() ^ found.items()))
+        raise ValueError(f"The weights are not those of the network: {', '.join(odd[:3])}.")
+    network.load_state_dict(tensors, assign=True)

@@ -1,0 +1,298 @@
+"""Trains a YOLO on labelled pictures: `python -m workers.detect.train --data DIR --out DIR`."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from workers.detect.batches import Batch, Squares, draw_batch, draw_order
+from workers.detect.labelled import LabelledPictures
+from workers.detect.suppression import Suppression
+from workers.detect.train_options import (
+    TERMS,
+    Diverged,
+    Epoch,
+    Progress,
+    Trained,
+    TrainOptions,
+    list_looks,
+    schedule,
+    split_parts,
+)
+from workers.detect.validation import LEAST_SCORE, measure
+from workers.detect.weights import (
+    as_one_batch,
+    copy_weights,
+    digest,
+    make_network,
+    make_optimiser,
+    move_average,
+    pack,
+    unpack,
+)
+from workers.detect.yolo_loss import yolo_loss
+from workers.detect.yolo_v1 import ImageClassifier
+from workers.runtime.tensors import read_tensors, write_tensors
+
+CPU = torch.device("cpu")
+CHECKPOINT = "checkpoint.safetensors"
+REPORT_EVERY = 0.5  # seconds
+SAVE_EVERY = 30.0  # seconds between checkpoints
+SAVING = 20  # times as long as saving took, training goes on before the next time
+
+
+def train(
+    options: TrainOptions,
+    data: LabelledPictures,
+    report: Callable[[Progress], None],
+    checkpoint_dir: Path,
+    device: torch.device = CPU,
+    classifier: ImageClassifier | None = None,
+    report_every: float = REPORT_EVERY,
+    save_every: float = SAVE_EVERY,
+) -> Trained:
+    """Learn from `data`, going on from the checkpoint in the folder if there is one.
+
+    With a `classifier` the network starts with its convolutions (paper, section 2.2). The same
+    options and data give the same weights, bit for bit on a CPU, even if it was stopped and
+    resumed: chance depends on the seed, the epoch and the picture. `report` may raise to stop it.
+    Under torchrun the processes share each batch, and only the first one reports and saves.
+    Raises Diverged, and ValueError for data without objects to learn, a batch that cannot be
+    shared, a network of other classes or a checkpoint of other options or data.
+    """
+    training = Training(options, data, checkpoint_dir / CHECKPOINT, device, classifier)
+    training.resume()
+    due = {"report": 0.0, "save": time.monotonic() + save_every}
+
+    def look_up() -> None:
+        if training.rank == 0 and time.monotonic() >= due["report"]:
+            report(training.describe())
+            due["report"] = time.monotonic() + report_every
+
+    while not training.is_over():
+        training.advance()
+        if training.has_seen_all():
+            training.end_epoch(look_up)
+            due["report"] = 0.0
+        look_up()
+        if time.monotonic() >= due["save"] or training.is_over():
+            began = time.monotonic()
+            training.save()
+            took = time.monotonic() - began
+            due["save"] = time.monotonic() + max(save_every, SAVING * took)
+    return training.finish()
+
+
+class Training:
+    """One run: the network, its optimiser, and how far they are."""
+
+    def __init__(
+        self,
+        options: TrainOptions,
+        data: LabelledPictures,
+        checkpoint: Path,
+        device: torch.device = CPU,
+        classifier: ImageClassifier | None = None,
+    ) -> None:
+        learning, held = split_parts(data, options)
+        side, bordered = options.network.side, options.bordered
+        self.options, self.checkpoint, self.device = options, checkpoint, device
+        self.names = data.names
+        self.learning = Squares(learning.pictures, side, bordered)
+        self.held = Squares(held.pictures, side, bordered) if held else None
+        self.origin = {"options": asdict(options), "data": data.fingerprint()}
+        self.origin["classifier"] = digest(classifier) if classifier else ""
+        self.network = make_network(options, classifier).to(device)
+        self.average = copy.deepcopy(self.network).eval()
+        self.best = copy_weights(self.average)
+        self.optimiser = make_optimiser(self.network, options)
+        self.history: list[Epoch] = []
+        self.rank, self.world = 0, 1
+        self.joint: nn.Module = self.network
+        if distributed.is_initialized():
+            self.rank, self.world = distributed.get_rank(), distributed.get_world_size()
+            if device.type == "cuda":
+                self.network = as_one_batch(self.network)
+            self.joint = DistributedDataParallel(self.network)
+        self.start_epoch()
+
+    def start_epoch(self) -> None:
+        options = self.options
+        self.order = draw_order(len(self.learning), options.batch, options.seed, len(self.history))
+        shares = self.world * options.parts
+        if self.order.shape[1] < shares:
+            raise ValueError(f"{self.order.shape[1]} pictures of a batch cannot be {shares} parts.")
+        self.place = 0  # batches done in this epoch
+        self.sums = torch.zeros(len(TERMS), dtype=torch.float64, device=self.device)
+
+    @property
+    def step(self) -> int:
+        return len(self.history) * len(self.order) + self.place
+
+    def has_seen_all(self) -> bool:
+        return self.place == len(self.order)
+
+    def is_over(self) -> bool:
+        looks = list_looks(self.history)
+        waited = len(looks) - 1 - int(np.argmax(looks)) if looks else 0
+        return len(self.history) >= self.options.epochs or waited >= self.options.patience
+
+    def advance(self) -> None:
+        """One step of the optimiser."""
+        self.network.train()
+        self.optimiser.zero_grad()
+        terms = self._accumulate(self.order[self.place])
+        if self.world > 1:
+            distributed.all_reduce(terms)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
+        for group in self.optimiser.param_groups:
+            group["lr"] = schedule(self.step, len(self.order), self.options)
+        self.optimiser.step()
+        self.sums += terms
+        self.place += 1
+        # the first weights, which are chance, are soon forgotten
+        kept = min(self.options.averaging, (1 + self.step) / (10 + self.step))
+        move_average(self.average, self.network, 1 - kept)
+
+    def _accumulate(self, rows: np.ndarray) -> Tensor:
+        """The gradients of a batch, part by part; answers with the terms of its loss (5,).
+
+        Of several processes each has its parts, and gets the gradients of all, its own terms.
+        """
+        options = self.options
+        parts = np.array_split(rows, self.world * options.parts)[self.rank :: self.world]
+        chance = (options.seed, len(self.history))
+        terms = torch.zeros_like(self.sums)
+        for number, part in enumerate(parts):
+            batch = draw_batch(self.learning, part, options.network, options.augmentation, chance)
+            last = number == len(parts) - 1
+            with nullcontext() if last else self._hold_back():
+                terms += self._learn(batch.to(self.device), len(part) / len(rows), number)
+        return terms
+
+    def _hold_back(self) -> AbstractContextManager[None]:
+        """The gradients stay in this process until those of its last part."""
+        if isinstance(self.joint, DistributedDataParallel):
+            return self.joint.no_sync()
+        return nullcontext()
+
+    def _learn(self, batch: Batch, share: float, number: int) -> Tensor:
+        """Add a part's gradients; answers with the terms of its loss (5,), as parts of the sum."""
+        half = self.options.half and self.device.type == "cuda"
+        with self._fix_chance(number), torch.autocast(self.device.type, torch.bfloat16, half):
+            output = self.joint(batch.pixels)
+        loss = yolo_loss(output.float(), batch.truth, self.options.network.boxes, self.options.loss)
+        # the processes' gradients, parts of a sum, are averaged
+        (loss.total * share * self.world).backward()  # type: ignore[no-untyped-call]
+        return torch.stack([getattr(loss, term).detach() for term in TERMS]).double() * share
+
+    @contextmanager
+    def _fix_chance(self, number: int) -> Iterator[None]:
+        """What dropout draws depends on the step and the part of its batch alone."""
+        place = (self.options.seed, self.step, number * self.world + self.rank)
+        seed = np.random.SeedSequence(place).generate_state(1, np.uint64)[0]
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(int(seed))
+            yield
+
+    def end_epoch(self, watch: Callable[[], None]) -> None:
+        """Look at the validation pictures if it is time; keep the weights if none were better."""
+        terms = self._mean_terms()
+        done, looks = len(self.history) + 1, list_looks(self.history)
+        look = None
+        if self.held and (done % self.options.check_every == 0 or done == self.options.epochs):
+            look = self._look(self.held, watch)
+        if self.held is None or (look is not None and look >= max(looks, default=0.0)):
+            self.best = copy_weights(self.average)
+        self.history.append(Epoch(terms, look))
+        self.start_epoch()
+
+    def _look(self, held: Squares, watch: Callable[[], None]) -> float:
+        """The mean average precision of the average of the weights, told by the first process."""
+        found = torch.zeros((), dtype=torch.float64, device=self.device)
+        if self.rank == 0:
+            settings = Suppression(score_threshold=LEAST_SCORE)
+            found += measure(self.average, held, self.names, settings, watch).mean
+        if self.world > 1:
+            distributed.broadcast(found, 0)
+        return found.item()
+
+    def _mean_terms(self) -> dict[str, float]:
+        """Of the loss in this epoch so far. Raises Diverged."""
+        means = (self.sums / max(1, self.place)).tolist()
+        if not all(math.isfinite(mean) for mean in means):
+            raise Diverged("The loss is no number any more. Lower the learning rate, or `clip`.")
+        return dict(zip(TERMS, means, strict=True))
+
+    def describe(self) -> Progress:
+        """Raises Diverged."""
+        ended = self.place == 0 and bool(self.history)
+        return Progress(
+            fraction=self.step / (self.options.epochs * len(self.order)),
+            epoch=len(self.history) + (not ended),
+            epochs=self.options.epochs,
+            terms=self.history[-1].terms if ended else self._mean_terms(),
+            history=tuple(self.history),
+        )
+
+    def save(self) -> None:
+        """Replace the checkpoint, whole or not at all. Raises Diverged instead."""
+        self._mean_terms()
+        if self.rank:
+            return
+        parts = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "best": self.best,
+            "sums": {"terms": self.sums},
+        }
+        for place, state in self.optimiser.state_dict()["state"].items():
+            own = {key: value for key, value in state.items() if value is not None}
+            parts[f"optimiser.{place}"] = own
+        about = {
+            "origin": self.origin,
+            "history": [asdict(epoch) for epoch in self.history],
+            "place": self.place,
+        }
+        write_tensors(self.checkpoint, pack(parts), about)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        if not self.checkpoint.exists():
+            return
+        tensors, about = read_tensors(self.checkpoint)
+        if about["origin"] != self.origin:
+            raise ValueError(f"{self.checkpoint} is of a training with other options or data.")
+        parts = unpack(tensors)
+        self.network.load_state_dict(parts.pop("network"))
+        self.average.load_state_dict(parts.pop("average"))
+        self.best = parts.pop("best")
+        self.history = [Epoch(**epoch) for epoch in about["history"]]
+        self.start_epoch()
+        self.place = about["place"]
+        self.sums.copy_(parts.pop("sums")["terms"])
+        states = {int(part.removeprefix("optimiser.")): own for part, own in parts.items()}
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": states})
+
+    def finish(self) -> Trained:
+        network = copy.deepcopy(self.average).cpu()
+        network.load_state_dict(self.best)
+        looks = [epoch.mean_average_precision for epoch in self.history]
+        known = list_looks(self.history)
+        best = len(looks) - looks[::-1].index(max(known)) if known else len(looks)
+        stopped_early = len(self.history) < self.options.epochs
+        return Trained(network.eval(), tuple(self.history), best, stopped_early)
+
+
+if __name__ == "__main__":
+    from workers.detect.train_command import main
+
+    main()

@@ -1,0 +1,143 @@
+"""The command line of training: `python -m workers.detect.train --data DIR --out DIR`."""
+
+import json
+import os
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import get_args
+
+import torch
+from rich.progress import Progress as Bar
+from torch import distributed
+
+from workers.detect.average_precision import Evaluation, draw_precision_recall
+from workers.detect.batches import Squares
+from workers.detect.detector_file import Detector, load_classifier, save_detector
+from workers.detect.labelled import LabelledPictures
+from workers.detect.read_labelled import read_folder
+from workers.detect.suppression import Suppression
+from workers.detect.train import train
+from workers.detect.train_options import Progress, Trained, TrainOptions, split_parts
+from workers.detect.validation import LEAST_SCORE, measure
+from workers.detect.yolo_config import Preset, YoloConfig
+
+DETECTOR, METRICS, CURVES = "detector.safetensors", "metrics.json", "precision_recall.png"
+SURE = 0.5  # score; what is found with it or more is counted beside the average precision
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, and write the detector, its metrics on the validation pictures and their curves."""
+    given = read_arguments(arguments)
+    data = read_folder(given.data)
+    options = make_options(given, len(data.names))
+    classifier = load_classifier(given.pretrained) if given.pretrained else None
+    first = os.getenv("RANK", "0") == "0"
+    with join_others(given.threads), Bar(disable=not first) as bar:
+        line = bar.add_task("training", total=1.0)
+
+        def show(progress: Progress) -> None:
+            bar.update(line, completed=progress.fraction, description=write_line(progress))
+
+        trained = train(options, data, show, given.out, choose_device(), classifier)
+        if first:
+            bar.console.print_json(data=write_results(trained, data, options, given.out))
+
+
+def read_arguments(arguments: Sequence[str] | None) -> Namespace:
+    known = TrainOptions(YoloConfig())
+    parser = ArgumentParser("python -m workers.detect.train", description=main.__doc__)
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="labelled pictures: VOC, COCO or YOLO")
+    add("--out", type=Path, required=True, help="for results and checkpoint")
+    add("--preset", choices=get_args(Preset), default="small")
+    add("--side", type=int, default=224, help="pixels of the square the network sees")
+    add("--grid", type=int, default=14, help="cells along a side")
+    add("--boxes", type=int, default=known.network.boxes, help="of each cell")
+    add("--bordered", action="store_true", help="pictures keep their shape, on grey")
+    add("--epochs", type=int, default=known.epochs)
+    add("--batch", type=int, default=known.batch, help="pictures of a step")
+    add("--parts", type=int, default=known.parts, help="of a batch, to take less memory")
+    add("--optimiser", choices=("adamw", "sgd"), default=known.optimiser)
+    add("--learning-rate", type=float, default=known.learning_rate)
+    add("--validation", type=float, default=known.validation, help="if there is no part val")
+    add("--patience", type=int, default=known.patience, help="epochs without a better one")
+    add("--pretrained", type=Path, help="a classifier whose convolutions yolo-v1 starts with")
+    add("--threads", type=int, default=1)
+    add("--seed", type=int, default=known.seed)
+    return parser.parse_args(arguments)
+
+
+def make_options(given: Namespace, classes: int) -> TrainOptions:
+    return TrainOptions(
+        YoloConfig(given.preset, classes, given.side, given.grid, given.boxes),
+        bordered=given.bordered,
+        epochs=given.epochs,
+        batch=given.batch,
+        parts=given.parts,
+        optimiser=given.optimiser,
+        learning_rate=given.learning_rate,
+        validation=given.validation,
+        patience=given.patience,
+        seed=given.seed,
+    )
+
+
+@contextmanager
+def join_others(threads: int) -> Iterator[None]:
+    """Take part in the training of several processes if torchrun started this one."""
+    torch.set_num_threads(threads)
+    if "RANK" not in os.environ:
+        yield
+        return
+    distributed.init_process_group()
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def choose_device() -> torch.device:
+    """The CUDA device of this process, or the CPU where there is none."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.getenv("LOCAL_RANK", "0")))
+
+
+def write_line(progress: Progress) -> str:
+    parts = ", ".join(f"{name} {value:.2f}" for name, value in progress.terms.items())
+    look = progress.mean_average_precision
+    seen = "" if look is None else f", mAP {look:.1%}"
+    return f"epoch {progress.epoch}: loss {progress.loss:.2f} ({parts}){seen}"
+
+
+def write_results(
+    trained: Trained, data: LabelledPictures, options: TrainOptions, folder: Path
+) -> dict[str, float]:
+    """The files; answers with the metrics, those of the validation pictures if there are any."""
+    metrics = {
+        "epochs": float(len(trained.history)),
+        "best_epoch": float(trained.best),
+        "loss": trained.history[trained.best - 1].loss,
+    }
+    held = split_parts(data, options)[1]
+    if held is not None:
+        squares = Squares(held.pictures, options.network.side, options.bordered)
+        every, sure = (
+            measure(trained.network, squares, data.names, Suppression(score_threshold=score))
+            for score in (LEAST_SCORE, SURE)
+        )
+        metrics |= name_metrics(every) | {"map50_of_sure": sure.mean}
+        (folder / CURVES).write_bytes(draw_precision_recall(every))
+    detector = Detector(trained.network, data.names, options.bordered, metrics=metrics)
+    save_detector(detector, folder / DETECTOR)
+    (folder / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    return metrics
+
+
+def name_metrics(evaluation: Evaluation) -> dict[str, float]:
+    """The mean average precision at an IoU of 0.5, and that of each class."""
+    return {"map50": evaluation.mean} | {
+        f"ap50 {name}": curve.average for name, curve in evaluation.curves.items()
+    }
