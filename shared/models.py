@@ -1,13 +1,16 @@
 """The registry of models trained here: versions, what they were made from, which one is in use."""
 
+import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import obstore
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from shared.blobs import BlobInfo, Upload, record_upload
+from shared.blobs import BlobInfo, Blobs, Upload, record_upload
 from shared.db import db_now, insert_into
 from shared.tables import TrainedModel
 
@@ -139,6 +142,17 @@ def find_version(session: Session, tenant: str, worker: str, asked: str) -> Trai
     if found is None:
         raise UnknownModel(f"There is no model {asked}. `{worker}.models` lists yours.")
     return found
+
+
+def read_model(blobs: Blobs, row: TrainedModel) -> bytes:
+    """The file of a model. Raises UnknownModel if it is gone or damaged."""
+    content = b""
+    with suppress(FileNotFoundError):
+        content = bytes(obstore.get(blobs.store, row.object_name).bytes())
+    if hashlib.sha256(content).hexdigest() != row.sha256:
+        name = ModelName(row.name, row.version)
+        raise UnknownModel(f"The file of {name} is gone or damaged. Train it again.")
+    return content
 
 
 def delete_model(session: Session, tenant: str, worker: str, model: ModelName) -> None:

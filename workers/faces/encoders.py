@@ -1,18 +1,15 @@
 """The encoders a tenant can use: the one that comes with Atelier, and those trained here."""
 
-import hashlib
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import obstore
 import torch
 
 from shared.blobs import Blobs
 from shared.db import Sessions
-from shared.models import ModelName, UnknownModel, find_model, find_promoted
+from shared.models import ModelName, UnknownModel, find_model, find_promoted, read_model
 from shared.tables import TrainedModel
 from shared.weights import locate
 from workers.faces.encoder import DlibEncoder, Encoder
@@ -91,11 +88,10 @@ class Encoders:
 
     def _load(self, tenant: str, model: str) -> SiameseEncoder:
         row = self._find(tenant, model)
-        content = b""
-        with suppress(FileNotFoundError):
-            content = bytes(obstore.get(self.blobs.store, row.object_name).bytes())
-        if hashlib.sha256(content).hexdigest() != row.sha256:
-            raise WrongModel(f"The file of {model} is gone or damaged. Train it again.")
+        try:
+            content = read_model(self.blobs, row)
+        except UnknownModel as error:
+            raise WrongModel(str(error)) from error
         with TemporaryDirectory() as folder:
             path = Path(folder) / "model.safetensors"
             path.write_bytes(content)

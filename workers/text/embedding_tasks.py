@@ -42,8 +42,8 @@ from workers.text.sources import read_corpus
 from workers.text.tokenise import cut
 from workers.text.train import Clock, Diverged
 from workers.text.vectors import WordVectors, pack_vectors, unpack_vectors
-from workers.text.versions import find_version, list_words
 from workers.text.word2vec_file import list_exported, write_word2vec
+from workers.text.word_choice import choose_words
 
 PREVIEW_EVERY = 10.0  # seconds between pictures, at least
 DRAWING = 50  # times as long as drawing took, nothing is drawn
@@ -63,7 +63,8 @@ def _train(worker: TextWorker, run: Run[EmbedTrainRequest]) -> EmbedTrainResult:
     request = run.request
     run.progress(0.0, "reading the corpus")
     text = read_corpus(run.read(request.corpus), request.encoding)
-    lexicon, sentences = read_sentences(text, _choose_words(worker, run))
+    most = MOST_NUMBERS // request.dimensions
+    lexicon, sentences = read_sentences(text, choose_words(worker, run.tenant, request, most))
     _check_size(len(lexicon) * request.dimensions)
     folder = open_checkpoints(worker.settings, run.job_id)
     try:
@@ -119,17 +120,6 @@ def read_sentences(text: str, choice: WordChoice) -> tuple[Lexicon, Sentences]:
             "Send a larger corpus, lower `min_count`, or choose another vocabulary."
         )
     return lexicon, sentences
-
-
-def _choose_words(worker: TextWorker, run: Run[EmbedTrainRequest]) -> WordChoice:
-    request = run.request
-    if request.vocabulary is None:
-        return WordChoice(request.tokeniser, request.max_words, request.min_count)
-    with worker.sessions.read() as session:
-        frozen = find_version(session, run.tenant, request.vocabulary, request.version)
-        _check_size(frozen.size * request.dimensions)
-        words = tuple(word for word, _ in list_words(session, frozen))
-    return WordChoice(frozen.tokeniser, frozen=Lexicon(frozen.tokeniser, words))
 
 
 def _check_size(numbers: int) -> None:

@@ -1,15 +1,12 @@
 """The models a tenant trained: kept in the registry, loaded when first asked for."""
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeVar, cast
 
-import obstore
 from sqlalchemy.orm import Session
 from torch import Tensor
 
@@ -48,7 +45,7 @@ class TrainedModels:
             raise UnknownModel(f"{name} is a model of the kind {row.origin['kind']}, not {kind}.")
         key = (tenant, name, row.sha256)  # the version of a deleted model may be given again
         if key not in self._kept:
-            self._kept[key] = build(*self._read(row, name))
+            self._kept[key] = build(*self._read(row))
         self._kept.move_to_end(key)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
@@ -56,7 +53,7 @@ class TrainedModels:
 
     def check(self, tenant: str, asked: str) -> None:
         """Raises UnknownModel, also if its file is gone or damaged."""
-        self._read(self._find(tenant, asked), asked)
+        self._read(self._find(tenant, asked))
 
     def add(
         self,
@@ -92,12 +89,11 @@ class TrainedModels:
         except models.UnknownModel as error:
             raise UnknownModel(str(error)) from error
 
-    def _read(self, row: TrainedModel, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        content = b""
-        with suppress(FileNotFoundError):
-            content = bytes(obstore.get(self.blobs.store, row.object_name).bytes())
-        if hashlib.sha256(content).hexdigest() != row.sha256:
-            raise UnknownModel(f"The file of {name} is gone or damaged. Train it again.")
+    def _read(self, row: TrainedModel) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        try:
+            content = models.read_model(self.blobs, row)
+        except models.UnknownModel as error:
+            raise UnknownModel(str(error)) from error
         with TemporaryDirectory() as folder:
             path = Path(folder) / FILE
             path.write_bytes(content)

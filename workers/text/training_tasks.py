@@ -9,19 +9,17 @@ from workers.runtime.answers import answer_each
 from workers.runtime.checkpoints import open_checkpoints
 from workers.runtime.plots import draw_curves
 from workers.runtime.run import InvalidInput, JobError, Run, TooLarge
-from workers.text.corpora import WordChoice
 from workers.text.evaluate import has_learned, measure
 from workers.text.generate import write_text
 from workers.text.language_model import LanguageModel
 from workers.text.lessons import ClassifierLesson, LanguageLesson, TrainOptions, open_lesson
-from workers.text.lexicon import Lexicon
 from workers.text.loaded import TextWorker
 from workers.text.model_contract import TrainRequest, TrainResult
 from workers.text.reader import Architecture
 from workers.text.saved import pack_model
 from workers.text.train import Progress
 from workers.text.train import train as train_network
-from workers.text.versions import find_version, list_words
+from workers.text.word_choice import choose_words
 
 PREVIEW_EVERY = 5.0  # seconds between pictures, at least
 PREVIEW_SHARE = 50  # and this part of the time that has gone by
@@ -43,7 +41,7 @@ def _train(worker: TextWorker, run: Run[TrainRequest]) -> TrainResult:
         request.kind,
         run.read(request.corpus),
         request.encoding,
-        _choose_words(worker, run),
+        choose_words(worker, run.tenant, request, MOST_FROZEN),
         request.held_out,
         read_options(request),
     )
@@ -81,21 +79,6 @@ def read_options(request: TrainRequest) -> TrainOptions:
         patience=request.patience,
         seed=request.seed,
     )
-
-
-def _choose_words(worker: TextWorker, run: Run[TrainRequest]) -> WordChoice:
-    request = run.request
-    if request.vocabulary is None:
-        return WordChoice(request.tokeniser, request.max_words, request.min_count)
-    with worker.sessions.read() as session:
-        frozen = find_version(session, run.tenant, request.vocabulary, request.version)
-        if frozen.size > MOST_FROZEN:
-            raise TooLarge(
-                f"The version has {frozen.size} words. Freeze one of {MOST_FROZEN} at most, by "
-                "`size` of `text.vocab.freeze`."
-            )
-        words = tuple(word for word, _ in list_words(session, frozen))
-    return WordChoice(frozen.tokeniser, frozen=Lexicon(frozen.tokeniser, words))
 
 
 def _check_size(lesson: LanguageLesson | ClassifierLesson) -> None:
