@@ -62,6 +62,7 @@ def register_model(
             origin=dict(origin),
             promoted_at=None,
             created_at=db_now(),
+            deleted_at=None,
         )
         # Another transaction may take the same version: this waits for it, and takes the next.
         made = row.on_conflict_do_nothing().returning(TrainedModel.version)
@@ -72,7 +73,7 @@ def register_model(
 def find_model(session: Session, tenant: str, worker: str, model: ModelName) -> TrainedModel:
     """Raises UnknownModel."""
     row = session.get(TrainedModel, (tenant, worker, model.name, model.version))
-    if row is None:
+    if row is None or row.deleted_at is not None:
         raise UnknownModel(f"There is no model {model}. `{worker}.models` lists yours.")
     return row
 
@@ -82,6 +83,7 @@ def list_models(session: Session, tenant: str, worker: str) -> list[TrainedModel
         session.scalars(
             select(TrainedModel)
             .where(TrainedModel.tenant == tenant, TrainedModel.worker == worker)
+            .where(TrainedModel.deleted_at.is_(None))
             .order_by(TrainedModel.name, TrainedModel.version)
         )
     )
@@ -135,7 +137,7 @@ def find_version(session: Session, tenant: str, worker: str, asked: str) -> Trai
     versions = (
         select(TrainedModel)
         .where(TrainedModel.tenant == tenant, TrainedModel.worker == worker)
-        .where(TrainedModel.name == asked)
+        .where(TrainedModel.name == asked, TrainedModel.deleted_at.is_(None))
         .order_by(TrainedModel.promoted_at.is_(None), TrainedModel.version.desc())
     )
     found = session.scalars(versions.limit(1)).first()
@@ -156,11 +158,13 @@ def read_model(blobs: Blobs, row: TrainedModel) -> bytes:
 
 
 def delete_model(session: Session, tenant: str, worker: str, model: ModelName) -> None:
-    """Take a model out of the registry; its file goes with those that have expired.
+    """Forget a model; its file goes with those that have expired. Its version is not given again.
 
-    Its version is not given again while a newer one is there. Raises UnknownModel.
+    Raises UnknownModel.
     """
     row = find_model(session, tenant, worker, model)
-    file = BlobInfo(row.sha256, 0, "application/octet-stream")
+    # An id that no content has: equal models have files of their own.
+    file = BlobInfo(hashlib.sha256(row.object_name.encode()).hexdigest(), 0, "")
     record_upload(session, Upload(tenant, file, row.object_name), keep=0)
-    session.delete(row)
+    row.deleted_at, row.promoted_at = session.scalar(select(db_now())), None
+    row.metrics, row.origin = {}, {}

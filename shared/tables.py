@@ -155,3 +155,4 @@ class TrainedModel(Base):
     origin: Mapped[dict[str, Any]]  # data, seed, options and the code's version
     promoted_at: Mapped[float | None]  # the newest one is in use where no version is named
     created_at: Mapped[float]
+    deleted_at: Mapped[float | None]  # the row stays: a version means one model for ever

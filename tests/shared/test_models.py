@@ -157,12 +157,13 @@ def test_a_model_that_is_not_there_is_not_found(sessions: Sessions, asked: str):
 
 def test_a_deleted_model_is_gone_and_so_is_its_file(sessions: Sessions, tmp_path: Path):
     blobs = Blobs(f"file://{tmp_path}/blobs", sessions)
-    upload = blobs.put("ann", [b"weights"], 100)
+    equal = [blobs.put("ann", [b"weights"], 100) for _ in range(2)]
     with sessions.begin() as session:
-        model = register_model(session, "faces", "net", upload, {}, {})
+        made = [register_model(session, "faces", "net", each, {}, {}) for each in equal]
         kept = register(session)
-    with sessions.begin() as session:
-        delete_model(session, "ann", "faces", model)
+    for model in made:
+        with sessions.begin() as session:
+            delete_model(session, "ann", "faces", model)
     blobs.remove_expired()
     assert [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == []
     with sessions.begin() as session:
@@ -171,3 +172,12 @@ def test_a_deleted_model_is_gone_and_so_is_its_file(sessions: Sessions, tmp_path
             delete_model(session, "ann", "faces", model)
         with pytest.raises(UnknownModel):
             delete_model(session, "bob", "faces", kept)
+
+
+def test_the_version_of_a_deleted_model_is_not_given_again(sessions: Sessions):
+    with sessions.begin() as session:
+        model = register(session)
+        delete_model(session, "ann", "faces", model)
+        assert str(register(session)) == "net@2"
+        with pytest.raises(UnknownModel):
+            find_version(session, "ann", "faces", "net@1")

@@ -1,4 +1,4 @@
-"""Text: vocabularies, the documents and words counted in them, frozen versions."""
+"""Text: vocabularies, what is counted in them, frozen versions; models can be deleted."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -82,9 +82,11 @@ def upgrade() -> None:
         ["vocabulary_id", "version", "word"],
         unique=True,
     )
+    op.add_column("trained_models", sa.Column("deleted_at", sa.Float(precision=53)))
 
 
 def downgrade() -> None:
+    op.drop_column("trained_models", "deleted_at")
     op.drop_index("ix_text_version_words", table_name="text_version_words")
     op.drop_table("text_version_words")
     op.drop_table("text_versions")
