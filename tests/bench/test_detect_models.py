@@ -1,5 +1,7 @@
 """The truth that detectors are compared with, and the counts."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -58,7 +60,7 @@ def test_a_detector_that_finds_nothing_is_counted(mask: np.ndarray) -> None:
         assert row["precision"] is None
 
 
-def test_pairs_are_those_of_both_parts_in_order(tmp_path) -> None:
+def test_pairs_are_those_of_both_parts_in_order(tmp_path: Path) -> None:
     (tmp_path / "train_pairs.txt").write_text("train/a.jpg masks/a.png\n")
     (tmp_path / "val_pairs.txt").write_text("val/b.jpg masks/b.png\n")
     assert list_pairs(tmp_path) == [
