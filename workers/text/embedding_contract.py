@@ -1,8 +1,8 @@
 """Tasks on word embeddings: train them, look words up, draw them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.contract import Message, Task
 from workers.text.fields import Encoding, Model, Name, Seed, TextFile, Tokeniser, Version
@@ -18,7 +18,9 @@ class EmbedTrainRequest(Message):
     encoding: Encoding = "utf-8"
     tokeniser: Tokeniser = Tokeniser()
     vocabulary: Name | None = Field(
-        None, description="Learn vectors for the words of a frozen version, with its tokeniser."
+        None,
+        description="Learn vectors for the words of a frozen version, cut by its tokeniser: "
+        "`tokeniser`, `max_words` and `min_count` do not count then.",
     )
     version: Version = None
     method: Literal["skip-gram", "cbow"] = "skip-gram"
@@ -31,6 +33,12 @@ class EmbedTrainRequest(Message):
     subsample: float = Field(1e-3, ge=0, le=1, description="Frequent words are thinned; 0: not.")
     learning_rate: float = Field(0.025, gt=0, le=1)
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.version is not None and self.vocabulary is None:
+            raise ValueError("`version` is one of a `vocabulary`: name it too")
+        return self
 
 
 class EmbedTrainResult(Message):

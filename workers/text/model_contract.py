@@ -24,7 +24,9 @@ class TrainRequest(Message):
     tokeniser: Tokeniser = Field(
         Tokeniser(), description="Characters or words; unless `vocabulary` says how."
     )
-    vocabulary: Name | None = Field(None, description="Use the words of a frozen version.")
+    vocabulary: Name | None = Field(
+        None, description="Use the words of a frozen version, as it cuts them."
+    )
     version: Version = None
     max_words: int = Field(10_000, ge=1, le=200_000, description="Rarer ones become <unk>.")
     min_count: int = Field(1, ge=1, le=10**9)
