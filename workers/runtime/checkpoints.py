@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from shared.settings import Settings
@@ -12,6 +13,7 @@ def open_checkpoints(settings: Settings, job_id: str) -> Path:
     checkpoints = settings.home.resolve() / "checkpoints"
     (checkpoints / job_id).mkdir(parents=True, exist_ok=True)
     for folder in checkpoints.iterdir():
-        if time.time() - folder.stat().st_mtime > settings.max_deadline:
-            shutil.rmtree(folder, ignore_errors=True)  # another process may be at it
+        with suppress(FileNotFoundError):  # another process may be at it
+            if time.time() - folder.stat().st_mtime > settings.max_deadline:
+                shutil.rmtree(folder, ignore_errors=True)
     return checkpoints / job_id

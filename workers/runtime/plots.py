@@ -10,6 +10,7 @@ from matplotlib.font_manager import get_font_names
 
 SIZE = (8.0, 5.0)  # inches
 DPI = 110
+LONGEST_LABEL = 24  # characters
 # The first comes with matplotlib; the others, where they are installed, know more scripts.
 FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "WenQuanYi Micro Hei", "PingFang SC")
 
@@ -21,7 +22,7 @@ def draw_curves(curves: Mapping[str, Curve], title: str, x: str, y: str) -> byte
     figure = Figure(SIZE, DPI, layout="constrained")
     axes = figure.add_subplot()
     for name, (xs, ys) in curves.items():
-        axes.plot(xs, ys, label=name, marker="o" if len(xs) < 2 else None)
+        axes.plot(xs, ys, label=_shorten(name), marker="o" if len(xs) < 2 else None)
     axes.set(title=title, xlabel=x, ylabel=y)
     axes.grid(alpha=0.3)
     for text in axes.legend().get_texts():
@@ -37,12 +38,23 @@ def draw_points(
     axes = figure.add_subplot()
     axes.scatter(xs, ys, s=8)
     for label, point in zip(labels, zip(xs, ys, strict=True), strict=True):
-        axes.annotate(
-            label, point, (3, 2), textcoords="offset points", fontsize=7, parse_math=False
+        note = axes.annotate(
+            _shorten(label),
+            point,
+            (3, 2),
+            textcoords="offset points",
+            fontsize=7,
+            parse_math=False,
+            clip_on=True,
         )
+        note.set_in_layout(False)  # or the axes shrink to make room for it
     axes.set_title(title)
     axes.grid(alpha=0.3)
     return _write(figure)
+
+
+def _shorten(label: str) -> str:
+    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "\u2026"
 
 
 def _write(figure: Figure) -> bytes:

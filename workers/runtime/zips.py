@@ -1,6 +1,7 @@
 """Reads zips from outside: nothing is unpacked to disk, and no more than is allowed is unpacked."""
 
-import lzma
+import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,9 +19,16 @@ UNREADABLE = (
     ValueError,
     OSError,
     EOFError,
+    OverflowError,
     zlib.error,
-    lzma.LZMAError,
 )
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of the others, zipfile unpacks all at once
+
+END = struct.Struct("<12xL6x")  # the length of the directory, in the record at the end of a zip
+END_64 = struct.Struct("<40xQ8x")  # the same in that of a large zip
+LOCATOR_64 = 20  # bytes between the two
+COMMENT = 2**16  # bytes that may come after the end
+ENTRY = struct.Struct("<28x3H12x")  # lengths of name, extra and comment, which come after it
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class Member:
     def read(self) -> bytes:
         """The whole content. Raises InvalidInput."""
         with self.open() as file:
-            return file.read()
+            return file.read(self.info.file_size + 1)  # without a number, it has no bound
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
@@ -53,6 +61,7 @@ def open_zip(file: IO[bytes], max_files: int, max_bytes: int) -> Iterator[list[M
     Raises InvalidInput, also for a path that leaves the zip; TooLarge beyond `max_files`, or
     `max_bytes` unpacked, which is known before anything is.
     """
+    _check_entries(file, max_files)
     try:
         archive = zipfile.ZipFile(file)
     except UNREADABLE as error:
@@ -66,12 +75,59 @@ def open_zip(file: IO[bytes], max_files: int, max_bytes: int) -> Iterator[list[M
                 f"files and {max_bytes} bytes can be used."
             )
         infos.sort(key=lambda info: info.filename)
-        members = [Member(archive, info, _check_path(info.filename)) for info in infos]
+        members = [Member(archive, info, _check(info)) for info in infos]
         yield [member for member in members if not is_hidden(member.path)]
 
 
-def _check_path(name: str) -> PurePosixPath:
-    path = PurePosixPath(name)
+def _check_entries(file: IO[bytes], max_files: int) -> None:
+    """Raises TooLarge before zipfile makes an object of each entry, whatever number is declared.
+
+    As many folders as files are allowed. What is damaged is left to zipfile to name.
+    """
+    place, end = _find_directory(file)
+    left = 2 * max_files
+    while 0 <= place < end:
+        file.seek(place)
+        entry = file.read(ENTRY.size)
+        if len(entry) < ENTRY.size or not entry.startswith(b"PK\1\2"):
+            return
+        if not left:
+            raise TooLarge(
+                f"The zip has more than {2 * max_files} entries, folders included; at most "
+                f"{max_files} files can be used."
+            )
+        left -= 1
+        place += ENTRY.size + sum(ENTRY.unpack(entry))
+
+
+def _find_directory(file: IO[bytes]) -> tuple[int, int]:
+    """Where the list of the entries starts and ends, found as zipfile does it."""
+    size = file.seek(0, os.SEEK_END)
+    start = max(size - COMMENT - END.size, 0)
+    file.seek(start)
+    tail = file.read()
+    place = len(tail) - END.size
+    if not (tail[place:].startswith(b"PK\5\6") and tail.endswith(b"\0\0")):  # it has a comment
+        place = tail.rfind(b"PK\5\6")
+    if place < 0 or len(tail) < place + END.size:
+        return 0, 0
+    (length,) = END.unpack_from(tail, place)
+    end = start + place
+    file.seek(max(end - LOCATOR_64 - END_64.size, 0))
+    before = file.read(min(end, END_64.size + LOCATOR_64))
+    if before.startswith(b"PK\6\6") and before[END_64.size :].startswith(b"PK\6\7"):
+        (length,) = END_64.unpack_from(before)
+        end -= len(before)
+    return end - length, end
+
+
+def _check(info: zipfile.ZipInfo) -> PurePosixPath:
+    if info.compress_type not in METHODS:
+        raise InvalidInput(
+            f"{info.filename!r} is compressed in an unusual way. Zip it with deflate, the usual "
+            "one."
+        )
+    name, path = info.filename, PurePosixPath(info.filename)
     if path.is_absolute() or ".." in path.parts or "\\" in name:
         raise InvalidInput(f"The path {name!r} leaves the zip.")
     return path

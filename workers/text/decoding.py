@@ -118,7 +118,7 @@ def cut_pieces(name: str, texts: Iterable[str], ends: str = "\n ") -> Iterator[s
     Neither a word nor a line is cut, nor what Unicode normalises together. Raises InvalidInput.
     """
     rest = ""
-    for text in texts:
+    for text in chain.from_iterable(map(_slice, texts)):
         rest += text
         if len(rest) < PIECE:
             continue
@@ -129,6 +129,10 @@ def cut_pieces(name: str, texts: Iterable[str], ends: str = "\n ") -> Iterator[s
         _check_stretch(name, rest)
     if rest:
         yield rest
+
+
+def _slice(text: str) -> Iterator[str]:
+    return (text[start : start + PIECE] for start in range(0, len(text), PIECE))
 
 
 def split_lines(name: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ from workers.text.decoding import (
     open_parts,
     split_lines,
 )
-from workers.text.fields import DocumentId, Tokeniser
+from workers.text.fields import MAX_WORDS, DocumentId, Tokeniser
 from workers.text.tokenise import cut
 from workers.text.vocabulary_contract import IngestRequest
 
@@ -99,8 +99,7 @@ def _read_part(
     if part.path is not None and part.path.lower().endswith(".jsonl"):
         form = "jsonl"
     if form == "text":
-        ends = "\n" if tokeniser.letters_only else "\n "
-        yield _need_tokens(_count(name, cut_pieces(name, texts, ends), tokeniser))
+        yield _need_tokens(_count(name, texts, tokeniser))
     elif form == "lines":
         yield from _read_lines(name, texts, tokeniser)
     else:
@@ -170,11 +169,16 @@ def _take_text(line_name: str, item: dict[str, Any], key: str) -> str:
     return text
 
 
-def _count(name: str, pieces: Iterable[str], tokeniser: Tokeniser) -> Document:
+def _count(name: str, texts: Iterable[str], tokeniser: Tokeniser) -> Document:
     digest, counts = hashlib.sha256(), Counter[str]()
-    for piece in pieces:
+    for piece in cut_pieces(name, texts, "\n" if tokeniser.letters_only else "\n "):
         digest.update(piece.encode())
         counts.update(cut(tokeniser, piece))
+        if len(counts) > MAX_WORDS:
+            raise TooLarge(
+                f"{name!r} has more than {MAX_WORDS} distinct words. Send it in several jobs, "
+                "or check that it is text."
+            )
     long = [word for word in counts if len(word) > LONGEST_WORD]
     too_long = sum(counts.pop(word) for word in long)
     return Document(name, digest.hexdigest(), counts, counts.total(), too_long)

@@ -1,6 +1,7 @@
 """`atelier text embed ... | train | generate | classify | models | promote | forget`."""
 
 import json
+import os
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -90,6 +91,33 @@ def test_a_folder_is_sent_as_a_zip_with_a_file_for_each_label(
     (request,) = text_models.requests("train")
     with zipfile.ZipFile(BytesIO(text_models.api.blobs[request["corpus"]])) as archive:
         assert archive.namelist() == ["bad.txt", "good.txt"]
+
+
+def test_files_of_a_pattern_are_named_by_their_paths_below_the_folder_of_all(
+    run: CliRunner, text_models: FakeTextModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("here/x", "films/en/good.txt", "films/bad.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("a film")
+    monkeypatch.chdir(tmp_path / "here")
+    for pattern in ("../films/**/*.txt", f"{tmp_path}/films/**/*.txt", "../films"):
+        call(run, "train", pattern)
+        request = text_models.requests("train")[-1]
+        with zipfile.ZipFile(BytesIO(text_models.api.blobs[request["corpus"]])) as archive:
+            assert sorted(archive.namelist()) == ["bad.txt", "en/good.txt"]
+
+
+def test_files_older_than_what_a_zip_can_date_are_sent(
+    run: CliRunner, text_models: FakeTextModels, tmp_path: Path
+) -> None:
+    for name in ("good.txt", "bad.txt"):
+        (tmp_path / "films").mkdir(exist_ok=True)
+        (tmp_path / "films" / name).write_text("a film")
+        os.utime(tmp_path / "films" / name, (0, 0))  # 1970
+    call(run, "train", str(tmp_path / "films"))
+    (request,) = text_models.requests("train")
+    with zipfile.ZipFile(BytesIO(text_models.api.blobs[request["corpus"]])) as archive:
+        assert {info.date_time[0] for info in archive.infolist()} == {1980}
 
 
 def test_a_corpus_can_come_from_standard_input(

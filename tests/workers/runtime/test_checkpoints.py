@@ -2,7 +2,10 @@
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from shared.settings import Settings
 from workers.runtime.checkpoints import open_checkpoints
@@ -22,3 +25,21 @@ def test_a_folder_older_than_any_deadline_goes(tmp_path: Path):
     open_checkpoints(settings, "other")
     assert not old.exists()
     assert new.exists()
+
+
+def test_a_folder_that_another_process_clears_away_meanwhile_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    listed = Path.iterdir
+
+    def list_then_remove(folder: Path) -> Iterator[Path]:
+        for path in list(listed(folder)):
+            if path.name == "old":
+                path.rmdir()
+            yield path
+
+    settings = Settings(home=tmp_path)
+    old = open_checkpoints(settings, "old")
+    monkeypatch.setattr(Path, "iterdir", list_then_remove)
+    assert open_checkpoints(settings, "new").is_dir()
+    assert not old.exists()

@@ -22,3 +22,17 @@ def test_a_curve_is_drawn_also_if_it_has_one_point():
 def test_words_are_drawn_as_they_are():
     """A dollar sign begins no formula, and a script without a font raises no warning."""
     assert read(draw_points(["a$b$", "_c", "\u4e2d"], [0, 1, 2], [2, 1, 0], "words")).std() > 0
+
+
+def test_long_labels_are_cut_and_leave_the_points_their_room():
+    """A label that took room would shrink the axes to nothing, and warn."""
+    marks = range(500)
+    short = read(draw_points(["a"] * 500, marks, marks, "words"))
+    long = read(draw_points(["a" * 200] * 500, marks, marks, "words"))
+    frame = (short < 40).all(axis=-1).mean(axis=1).argmax()  # the row of its upper line
+    assert frame == (long < 40).all(axis=-1).mean(axis=1).argmax()
+    same = draw_points(["a" * 30], [0], [0], "words")
+    assert same == draw_points(["a" * 200], [0], [0], "words")
+    assert same != draw_points(["a" * 24], [0], [0], "words")
+    curve = ([1, 2], [2.0, 1.0])
+    assert draw_curves({"a" * 200: curve}, "", "", "") == draw_curves({"a" * 30: curve}, "", "", "")

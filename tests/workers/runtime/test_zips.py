@@ -1,7 +1,10 @@
 """Zips from outside give their files in order, and refuse what could harm."""
 
+import struct
+import tracemalloc
 import zipfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
 
 import pytest
@@ -19,6 +22,17 @@ def make_zip(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Byt
             archive.writestr(name, content)
     file.seek(0)
     return file
+
+
+@contextmanager
+def at_most(size: int) -> Iterator[None]:
+    """No more bytes than these are in use at once."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < size
+    finally:
+        tracemalloc.stop()
 
 
 def test_files_come_in_order_and_without_what_is_hidden():
@@ -43,6 +57,73 @@ def test_a_file_that_is_larger_than_it_says_gives_no_more_than_it_says():
     honest = make_zip({"a": bytes(BIG)}, zipfile.ZIP_STORED)
     lying = honest.getvalue().replace(BIG.to_bytes(4, "little"), (10).to_bytes(4, "little"))
     with open_zip(BytesIO(lying), 10, 1000) as (member,), pytest.raises(InvalidInput):
+        member.read()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_no_more_is_unpacked_at_once_than_is_asked_for(method: int):
+    size = 20 * BIG
+    honest = make_zip({"a": bytes(size)}, method)
+    lying = BytesIO(honest.getvalue().replace(struct.pack("<L", size), struct.pack("<L", 1000)))
+    with at_most(BIG), open_zip(lying, 10, 1000) as (member,), pytest.raises(InvalidInput):
+        member.read()
+    refusal = pytest.raises(InvalidInput)
+    with at_most(BIG), open_zip(lying, 10, 1000) as (member,), refusal, member.open() as stream:
+        stream.read(2**16)
+    with at_most(BIG), open_zip(honest, 10, size) as (member,), member.open() as stream:
+        assert sum(map(len, iter(lambda: stream.read(2**16), b""))) == size
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_can_only_be_unpacked_at_once_is_refused(method: int):
+    refusal = pytest.raises(
+        InvalidInput, match=r"'a\.txt' is compressed in an unusual way\. Zip it"
+    )
+    with refusal, open_zip(make_zip({"a.txt": b"x"}, method), 10, BIG):
+        pass
+
+
+@pytest.mark.parametrize("comment", [b"", b"made by hand"])
+@pytest.mark.parametrize("large", [False, True])
+def test_too_many_entries_are_refused_before_they_are_listed(comment: bytes, large: bool):
+    """Whatever number the zip declares: here, none."""
+    entries = struct.pack("<4s42x", b"PK\1\2") * 100_000
+    length = len(entries)
+    end = struct.pack("<4s8xLLH", b"PK\5\6", length, 0, len(comment)) + comment
+    if large:
+        end = (
+            struct.pack("<4s36xQQ", b"PK\6\6", length, 0)
+            + struct.pack("<4s4xQL", b"PK\6\7", length, 1)
+            + struct.pack("<4s8xLLH", b"PK\5\6", 2**32 - 1, 2**32 - 1, len(comment))
+            + comment
+        )
+    file = BytesIO(entries + end)
+    assert len(zipfile.ZipFile(file).filelist) == 100_000
+    refusal = pytest.raises(
+        TooLarge, match="more than 2000 entries, folders included; at most 1000"
+    )
+    with at_most(BIG), refusal, open_zip(file, 1000, BIG):
+        pass
+
+
+def test_as_many_folders_as_files_are_allowed():
+    with open_zip(make_zip({"a/": b"", "a/b": b"", "c/": b"", "c/d": b""}), 2, BIG) as members:
+        assert [str(member.path) for member in members] == ["a/b", "c/d"]
+
+
+def test_a_file_whose_place_is_beyond_all_files_is_refused():
+    file = make_zip({"a": b"x"}, zipfile.ZIP_STORED)
+    content = file.getvalue()
+    start = content.index(b"PK\1\2")
+    entry = bytearray(content[start : start + 46])
+    entry[30:32] = struct.pack("<H", 12)  # bytes of what is added
+    entry[42:46] = struct.pack("<L", 2**32 - 1)
+    directory = bytes(entry) + b"a" + struct.pack("<HHQ", 1, 8, 2**64 - 1)
+    end = struct.pack("<4s8xLLH", b"PK\5\6", len(directory), start, 0)
+    with (
+        open_zip(BytesIO(content[:start] + directory + end), 9, BIG) as (member,),
+        pytest.raises(InvalidInput, match="cannot be unpacked"),
+    ):
         member.read()
 
 

@@ -190,6 +190,21 @@ def test_a_job_has_a_limited_number_of_documents(monkeypatch: pytest.MonkeyPatch
         read("a\nb\nc\nd", format="lines")
 
 
+@pytest.mark.parametrize("form", ["text", "lines", "jsonl"])
+def test_a_document_of_too_many_words_is_refused_before_it_is_read_to_its_end(
+    form: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(decoding, "PIECE", 8)
+    monkeypatch.setattr(sources, "MAX_WORDS", 3)
+    counted: list[str] = []
+    monkeypatch.setattr(sources, "cut", lambda _, text: counted.append(text) or text.split())
+    start, end = ('{"text": "', '"}') if form == "jsonl" else ("", "")
+    assert read(f"{start}a b c a b c{end}", format=form)
+    with pytest.raises(TooLarge, match=r"'file-0.*' has more than 3 distinct words\. Send it"):
+        read(f"{start}a b c d e f g h last{end}", format=form)
+    assert "last" not in "".join(counted)
+
+
 def test_documents_come_before_the_rest_of_the_file_is_read():
     def stream(_: str) -> Iterator[bytes]:
         yield b"one\n"
