@@ -29,7 +29,9 @@ class TrainOptions:
     bordered: bool = False  # pictures keep their shape, between grey borders
     epochs: int = 80
     batch: int = 16  # pictures of a step
-    parts: int = 1  # a step's pictures are computed in so many parts, one after the other
+    # A step's pictures are computed in so many parts, one after the other, to take less memory.
+    # Batch normalisation sees each part alone.
+    parts: int = 1
     optimiser: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 2e-3  # the highest
     momentum: float = 0.9  # of SGD
