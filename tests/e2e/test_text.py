@@ -202,7 +202,7 @@ def test_another_tenants_vocabulary_is_not_there(foreign: Client) -> None:
             "text.decode",
             {"vocabulary": STORIES, "sequences": [[10**30]]},
             "invalid_input",
-            "",
+            "1 to 5",
         ),
         (
             "text.features",
@@ -223,7 +223,7 @@ def test_another_tenants_vocabulary_is_not_there(foreign: Client) -> None:
             "text.train",
             {"corpus": "data:text/plain,a"},
             "invalid_input",
-            "",
+            "too few",
         ),
     ],
 )
@@ -252,6 +252,24 @@ def test_a_zip_that_unpacks_to_too_much_is_refused(client: Client) -> None:
         code, detail = fail(client, task, **request)
         assert code == TooLarge.code
         assert "bytes" in detail or "MB" in detail or "MiB" in detail
+
+
+def test_a_zip_whose_text_is_damaged_in_the_end_counts_nothing_of_it(client: Client) -> None:
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.txt", "good words")
+        archive.writestr("b.txt", b"bad \xff")
+    file = client.upload(packed.getvalue())["id"]
+    code, detail = fail(client, "text.ingest", vocabulary="bad", files=[file])
+    assert code == "invalid_input"
+    assert "b.txt" in detail
+
+
+def test_what_was_refused_is_not_counted_in_part(client: Client) -> None:
+    """After all refusals above: neither a vocabulary of one, nor a change to another."""
+    names = {row["vocabulary"]: row for row in do(client, "text.vocab.list")["vocabularies"]}
+    assert "bad" not in names
+    assert (names[STORIES]["documents"], names[STORIES]["tokens"]) == (1, len(PASSAGE.split()))
 
 
 def test_a_nul_in_a_text_is_no_trouble(client: Client) -> None:
