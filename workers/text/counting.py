@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from shared.db import db_now
 from shared.text_tables import TextDocument, TextVocabulary
+from workers.runtime.run import TooLarge
 from workers.text.counts import unpack
 from workers.text.refusals import ChangedDocument
 from workers.text.vocabulary import AT_ONCE, refresh_statistics
@@ -18,6 +19,8 @@ from workers.text.vocabulary import AT_ONCE, refresh_statistics
 T = TypeVar("T")
 
 WORDS_AT_ONCE = 10_000  # of one statement: about a tenth of a second of PostgreSQL
+ENTRIES_AT_ONCE = 500_000  # words of documents, unpacked in about a second
+MAX_ENTRIES = 2_000_000  # of a transaction: SQL takes 5 to 11 microseconds for each
 MANY = 50_000  # words that change at once: looking at the table again takes less
 
 # Rows of [word, count, first_seen] come as one parameter: nothing is faster on both databases.
@@ -49,6 +52,15 @@ class CountedDocument:
     tokens: int
     words: int  # distinct
     counts: bytes  # packed
+    too_long: int = 0  # words that are not counted
+
+
+@dataclass(frozen=True)
+class Known:
+    """A document that is stored."""
+
+    sha256: str
+    words: int  # distinct
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,7 @@ class Counted:
     known: int
     replaced: int
     tokens: int
+    too_long: int = 0  # words of the documents that are new
 
 
 def count_documents(
@@ -70,25 +83,37 @@ def count_documents(
 ) -> Counted:
     """Count those that are not known, `total` being the sum of all of them.
 
-    The caller has locked the vocabulary. Raises ChangedDocument unless `replace`.
+    The caller has locked the vocabulary. Raises TooLarge, and ChangedDocument unless
+    `replace`.
     """
-    known = _find_sums(session, vocabulary.id, [document.name for document in documents])
-    changed = [d.name for d in documents if known.get(d.name, d.sha256) != d.sha256]
+    known = _find_known(session, vocabulary.id, [document.name for document in documents])
+    sums = {name: found.sha256 for name, found in known.items()}
+    changed = {
+        d.name: known[d.name].words for d in documents if sums.get(d.name, d.sha256) != d.sha256
+    }
     if changed and not replace:
         raise ChangedDocument(
-            f"The document {changed[0]!r} was counted with other content, and "
+            f"The document {next(iter(changed))!r} was counted with other content, and "
             f"{len(changed) - 1} more. Send `replace`, or other ids."
         )
-    new = [document for document in documents if known.get(document.name) != document.sha256]
-    change = Counter(total if len(new) == len(documents) else sum_counts(d.counts for d in new))
-    change.subtract(take_documents(session, vocabulary, changed))
-    change_words(session, vocabulary, change)
+    new = [document for document in documents if sums.get(document.name) != document.sha256]
+    left_out = [document for document in documents if sums.get(document.name) == document.sha256]
+    unpacked = sum(changed.values()) + min(_count_entries(new), _count_entries(left_out))
+    check_entries(unpacked, "Send fewer documents at once.")
+    _add_new(session, vocabulary, new, left_out, total)
+    _take_documents(session, vocabulary, changed)
     _store_documents(session, vocabulary.id, new)
     tokens = sum(document.tokens for document in new)
     vocabulary.documents += len(new)
     vocabulary.tokens += tokens
     session.flush()
-    return Counted(len(new) - len(changed), len(documents) - len(new), len(changed), tokens)
+    return Counted(
+        documents=len(new) - len(changed),
+        known=len(left_out),
+        replaced=len(changed),
+        tokens=tokens,
+        too_long=sum(document.too_long for document in new),
+    )
 
 
 def remove_documents(
@@ -96,14 +121,38 @@ def remove_documents(
 ) -> list[str]:
     """Count documents down and forget them; which of `names` are known no more or never were.
 
-    The caller has locked the vocabulary.
+    The caller has locked the vocabulary. Raises TooLarge.
     """
     wanted = list(dict.fromkeys(names))
-    known = _find_sums(session, vocabulary.id, wanted)
-    taken = take_documents(session, vocabulary, list(known))
-    change_words(session, vocabulary, negate(taken))
+    known = _find_known(session, vocabulary.id, wanted)
+    words = {name: found.words for name, found in known.items()}
+    check_entries(sum(words.values()), "Remove fewer documents at once.")
+    _take_documents(session, vocabulary, words)
     session.flush()
     return [name for name in wanted if name not in known]
+
+
+def check_entries(entries: int, advice: str) -> None:
+    """Raises TooLarge for more words of documents than one transaction may unpack."""
+    if entries > MAX_ENTRIES:
+        raise TooLarge(
+            f"The stored counts of {entries} words of documents would be read again; a job may "
+            f"read {MAX_ENTRIES}. {advice}"
+        )
+
+
+def cut_pages(sized: Iterable[tuple[T, int]]) -> Iterator[list[T]]:
+    """Lists of documents, given with their numbers of words, to be unpacked at once."""
+    page: list[T] = []
+    entries = 0
+    for item, words in sized:
+        if page and (len(page) == AT_ONCE or entries + words > ENTRIES_AT_ONCE):
+            yield page
+            page, entries = [], 0
+        page.append(item)
+        entries += words
+    if page:
+        yield page
 
 
 def sum_counts(packed: Iterable[bytes]) -> Counter[str]:
@@ -118,22 +167,43 @@ def negate(counts: Mapping[str, int]) -> dict[str, int]:
     return {word: -count for word, count in counts.items()}
 
 
-def take_documents(
-    session: Session, vocabulary: TextVocabulary, names: Sequence[str]
-) -> Counter[str]:
-    """Forget documents; their counts, which are still in the words."""
-    taken: Counter[str] = Counter()
-    for some in _cut(names):
+def _add_new(
+    session: Session,
+    vocabulary: TextVocabulary,
+    new: Sequence[CountedDocument],
+    left_out: Sequence[CountedDocument],
+    total: Mapping[str, int],
+) -> None:
+    """Count up the new ones of all: by themselves, or as all less the others, which are counted
+    and so lose nothing by it. What has fewer words is unpacked."""
+    if _count_entries(new) <= _count_entries(left_out):
+        for page in cut_pages((document.counts, document.words) for document in new):
+            change_words(session, vocabulary, sum_counts(page))
+        return
+    change_words(session, vocabulary, total)
+    for page in cut_pages((document.counts, document.words) for document in left_out):
+        change_words(session, vocabulary, negate(sum_counts(page)))
+
+
+def _count_entries(documents: Iterable[CountedDocument]) -> int:
+    return sum(document.words for document in documents)
+
+
+def _take_documents(session: Session, vocabulary: TextVocabulary, words: Mapping[str, int]) -> None:
+    """Forget documents, given with their numbers of words, and count their words down.
+
+    A page is in SQL before the next is read: a transaction never idles, and memory is bounded.
+    """
+    for names in cut_pages(words.items()):
         rows = session.execute(
             delete(TextDocument)
-            .where(TextDocument.vocabulary_id == vocabulary.id, TextDocument.name.in_(some))
+            .where(TextDocument.vocabulary_id == vocabulary.id, TextDocument.name.in_(names))
             .returning(TextDocument.tokens, TextDocument.counts)
             .execution_options(synchronize_session=False)
         ).all()
         vocabulary.documents -= len(rows)
         vocabulary.tokens -= sum(row.tokens for row in rows)
-        taken.update(sum_counts(row.counts for row in rows))
-    return taken
+        change_words(session, vocabulary, negate(sum_counts(row.counts for row in rows)))
 
 
 def change_words(session: Session, vocabulary: TextVocabulary, change: Mapping[str, int]) -> None:
@@ -164,16 +234,16 @@ def _write_rows(
         yield {"vocabulary_id": vocabulary_id, "rows": some}
 
 
-def _find_sums(session: Session, vocabulary_id: int, names: Sequence[str]) -> dict[str, str]:
-    """Name -> sha256 of the documents that are counted."""
-    found: dict[str, str] = {}
+def _find_known(session: Session, vocabulary_id: int, names: Sequence[str]) -> dict[str, Known]:
+    """Those of the documents that are counted."""
+    found: dict[str, Known] = {}
     for some in _cut(names):
         rows = session.execute(
-            select(TextDocument.name, TextDocument.sha256).where(
+            select(TextDocument.name, TextDocument.sha256, TextDocument.words).where(
                 TextDocument.vocabulary_id == vocabulary_id, TextDocument.name.in_(some)
             )
         )
-        found |= {row.name: row.sha256 for row in rows}
+        found |= {row.name: Known(row.sha256, row.words) for row in rows}
     return found
 
 
@@ -181,8 +251,13 @@ def _store_documents(
     session: Session, vocabulary_id: int, documents: Sequence[CountedDocument]
 ) -> None:
     now = session.scalar(select(db_now()))
+    columns = ("name", "sha256", "tokens", "words", "counts")
     for some in _cut(documents):
-        rows = [{**d.__dict__, "vocabulary_id": vocabulary_id, "counted_at": now} for d in some]
+        rows = [
+            {"vocabulary_id": vocabulary_id, "counted_at": now}
+            | {name: getattr(document, name) for name in columns}
+            for document in some
+        ]
         session.execute(insert(TextDocument), rows)
 
 

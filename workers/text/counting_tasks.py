@@ -11,7 +11,7 @@ from workers.runtime.run import InvalidInput, JobError, Run
 from workers.text.counting import Counted, count_documents, remove_documents
 from workers.text.ingesting import count_request
 from workers.text.loaded import TextWorker
-from workers.text.merging import merge_vocabulary
+from workers.text.merging import merge_vocabularies
 from workers.text.vocabulary import (
     check_tokeniser,
     choose_tokeniser,
@@ -52,7 +52,7 @@ def _ingest(worker: TextWorker, run: Run[IngestRequest], names: set[str]) -> Ing
         return _show_counted(vocabulary, counted)
 
     run.effects.append(store)
-    return IngestResult(vocabulary=request.vocabulary, too_long=load.too_long)
+    return IngestResult(vocabulary=request.vocabulary)
 
 
 def _show_counted(vocabulary: TextVocabulary, *counted: Counted) -> dict[str, Any]:
@@ -61,6 +61,7 @@ def _show_counted(vocabulary: TextVocabulary, *counted: Counted) -> dict[str, An
         "known": sum(each.known for each in counted),
         "replaced": sum(each.replaced for each in counted),
         "tokens": sum(each.tokens for each in counted),
+        "too_long": sum(each.too_long for each in counted),
         **_show_totals(vocabulary),
     }
 
@@ -105,8 +106,7 @@ def _merge(run: Run[MergeRequest]) -> IngestResult:
         target = open_vocabulary(session, run.tenant, name, read_tokeniser(found[0]))
         for source in found:
             check_tokeniser(target, read_tokeniser(source))
-        counted = [merge_vocabulary(session, target, source) for source in found]
-        return _show_counted(target, *counted)
+        return _show_counted(target, *merge_vocabularies(session, target, found))
 
     run.effects.append(add)
-    return IngestResult(vocabulary=name, too_long=0)
+    return IngestResult(vocabulary=name)

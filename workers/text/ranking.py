@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
-from shared.text_tables import TextWord
+from shared.text_tables import TextVocabulary, TextWord
 from workers.runtime.run import InvalidInput
-from workers.text.vocabulary import AT_ONCE
+from workers.text.tokenise import cut
+from workers.text.vocabulary import AT_ONCE, read_tokeniser
 
 PAGE = 10_000  # words read at once where all are wanted
 ORDER = (TextWord.count.desc(), TextWord.first_seen)
@@ -99,6 +100,16 @@ def read_all(session: Session, vocabulary_id: int) -> Iterator[tuple[str, int]]:
         yield from ((word, count) for word, count, _ in rows)
         _, count, seen = rows[-1]
         after = Place(count, seen, 0)
+
+
+def rank_asked(
+    session: Session, vocabulary: TextVocabulary, asked: Sequence[str]
+) -> list[Ranked | None]:
+    """The rank of each word once it is cut as documents are; None if it is not one known token."""
+    tokeniser = read_tokeniser(vocabulary)
+    cuts = [cut(tokeniser, word) for word in asked]
+    ranked = rank_words(session, vocabulary.id, [tokens[0] for tokens in cuts if len(tokens) == 1])
+    return [ranked.get(tokens[0]) if len(tokens) == 1 else None for tokens in cuts]
 
 
 def rank_words(session: Session, vocabulary_id: int, words: Iterable[str]) -> dict[str, Ranked]:

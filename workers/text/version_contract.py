@@ -8,6 +8,7 @@ from shared.contract import Message, Task
 from workers.text.fields import Page, Version, Vocabulary
 
 _TIME = 600.0  # seconds
+MAX_SIZE = 1_000_000  # words of a version, written in one transaction of 8 seconds
 
 
 class VersionView(Message):
@@ -25,7 +26,7 @@ class FreezeRequest(Message):
     """Keep the k most frequent words as a version whose indices never change."""
 
     vocabulary: Vocabulary
-    size: int | None = Field(None, ge=1, le=10_000_000, description="k; none: all words.")
+    size: int | None = Field(None, ge=1, le=MAX_SIZE, description="k; none: all words.")
     min_count: int = Field(1, ge=1, le=10**12, description="Rarer words are left out.")
 
 

@@ -8,11 +8,12 @@ from sqlalchemy.orm import Session
 
 from shared.db import db_now
 from shared.text_tables import TextVersion, TextVersionWord, TextVocabulary, TextWord
-from workers.runtime.run import InvalidInput
+from workers.runtime.run import InvalidInput, TooLarge
 from workers.text.fields import Tokeniser
 from workers.text.lexicon import UNKNOWN
 from workers.text.ranking import ORDER, PAGE
 from workers.text.refusals import UnknownVersion
+from workers.text.version_contract import MAX_SIZE
 from workers.text.vocabulary import (
     AT_ONCE,
     allow_minutes,
@@ -118,9 +119,11 @@ def freeze_version(
     """Copy the first words in the order of ranks; the caller has locked the vocabulary.
 
     A token that is written like the unknown word gets no index, for it has 0 already.
-    Raises InvalidInput if no word is left.
+    Raises InvalidInput if no word is left, TooLarge if there are more than a version may have.
     """
     allow_minutes(session)
+    if size is None:
+        _refuse_many(session, vocabulary, min_count)
     number = vocabulary.last_version + 1
     rank = func.row_number().over(order_by=ORDER)
     ranked = (
@@ -154,3 +157,15 @@ def freeze_version(
     session.add(frozen)
     session.flush()
     return frozen
+
+
+def _refuse_many(session: Session, vocabulary: TextVocabulary, min_count: int) -> None:
+    words = select(TextWord.word).where(
+        TextWord.vocabulary_id == vocabulary.id, TextWord.count >= min_count
+    )
+    some = words.where(TextWord.word != UNKNOWN).limit(MAX_SIZE + 1).subquery()
+    if (session.scalar(select(func.count()).select_from(some)) or 0) > MAX_SIZE:
+        raise TooLarge(
+            f"More than {MAX_SIZE} words of {vocabulary.name!r} occur {min_count} times; a version "
+            "has at most so many. Give a `size`, or a higher `min_count`."
+        )

@@ -17,6 +17,7 @@ from workers.text.fields import Tokeniser
 from workers.text.refusals import OtherTokeniser, UnknownVocabulary
 
 AT_ONCE = 1000  # names of one statement: databases limit its parameters
+DELETED = "~"  # begins the name of a vocabulary that is being deleted, which nobody can ask for
 
 
 def lock_vocabularies(session: Session, tenant: str, names: Iterable[str]) -> None:
@@ -24,11 +25,16 @@ def lock_vocabularies(session: Session, tenant: str, names: Iterable[str]) -> No
 
     The lock ends with the transaction. All that a transaction changes is locked at once and by
     name, so that two never wait for each other. On SQLite, a transaction that writes is alone.
+    PostgreSQL lets it wait for minutes: who waits here has done all of its work already.
     """
     if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SET LOCAL lock_timeout = '2min'"))
+        session.execute(text("SET LOCAL statement_timeout = '2min'"))
         for name in sorted(set(names)):
             key = func.hashtextextended(f"{tenant}/{name}", 0)
             session.execute(select(func.pg_advisory_xact_lock(key)))
+        session.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
+        session.execute(text("SET LOCAL statement_timeout TO DEFAULT"))
 
 
 def find_vocabulary(session: Session, tenant: str, name: str) -> TextVocabulary:
@@ -104,8 +110,10 @@ def open_vocabulary(
 
 
 def list_vocabularies(session: Session, tenant: str) -> Sequence[TextVocabulary]:
-    """In the order of their names."""
-    mine = select(TextVocabulary).where(TextVocabulary.tenant == tenant)
+    """In the order of their names, without those that are being deleted."""
+    mine = select(TextVocabulary).where(
+        TextVocabulary.tenant == tenant, ~TextVocabulary.name.startswith(DELETED)
+    )
     return session.scalars(mine.order_by(TextVocabulary.name)).all()
 
 
@@ -117,6 +125,18 @@ def list_documents(
     if after is not None:
         page = page.where(TextDocument.name > after)
     return session.scalars(page.order_by(TextDocument.name).limit(limit)).all()
+
+
+def hide_vocabulary(session: Session, tenant: str, name: str, job: str) -> TextVocabulary:
+    """Take its name from a vocabulary that the job deletes, so that no other job finds it.
+
+    A job that comes again finds the one it took before. Raises UnknownVocabulary.
+    """
+    lock_vocabularies(session, tenant, [name])
+    found = _find(session, tenant, DELETED + job) or find_vocabulary(session, tenant, name)
+    found.name = DELETED + job
+    session.flush()
+    return found
 
 
 def delete_vocabulary(session: Session, vocabulary: TextVocabulary) -> None:

@@ -64,7 +64,9 @@ class IngestResult(Message):
     known: int = Field(0, description="Left out, for they were counted before.")
     replaced: int = 0
     tokens: int = Field(0, description="Counted by this job.")
-    too_long: int = Field(description="Words of more than 200 characters, which are not counted.")
+    too_long: int = Field(
+        0, description="Words of more than 200 characters in these documents, not counted."
+    )
     total_documents: int = 0
     total_tokens: int = 0
     words: int = Field(0, description="Distinct words in the vocabulary.")
@@ -74,7 +76,11 @@ class RemoveRequest(Message):
     """Take documents out of a vocabulary: their words are counted down again."""
 
     vocabulary: Vocabulary
-    documents: list[DocumentId] = Field(min_length=1, max_length=10_000)
+    documents: list[DocumentId] = Field(
+        min_length=1,
+        max_length=10_000,
+        description="With at most 2 million words, each document's.",
+    )
 
 
 class RemoveResult(Message):
@@ -110,7 +116,9 @@ class RankRequest(Message):
     vocabulary: Vocabulary
     limit: Page = 100
     after: str | None = Field(None, max_length=100, description="`next` of the page before.")
-    words: list[AskedWord] | None = Field(None, min_length=1, max_length=1000)
+    words: list[AskedWord] | None = Field(
+        None, min_length=1, max_length=1000, description="Cut as the vocabulary's documents are."
+    )
 
 
 class RankedWord(Message):
@@ -132,7 +140,9 @@ class MergeRequest(Message):
     """Count the documents of other vocabularies too; one that is in both counts once."""
 
     vocabulary: Vocabulary
-    sources: list[Name] = Field(min_length=1, max_length=100)
+    sources: list[Name] = Field(
+        min_length=1, max_length=100, description="With at most a million distinct words in all."
+    )
 
 
 class DocumentsRequest(Message):

@@ -8,12 +8,13 @@ from sqlalchemy.orm import Session
 from shared.text_tables import TextVersion, TextVocabulary
 from workers.runtime.answers import answer_each
 from workers.runtime.run import InvalidInput, JobError, Run
+from workers.text.deleting import erase_rows
 from workers.text.differences import compare_versions
 from workers.text.exporting import Words, write_json, write_tsv
 from workers.text.fields import Tokeniser
 from workers.text.huggingface import write_tokenizer
 from workers.text.loaded import TextWorker
-from workers.text.ranking import Place, Ranked, rank_words, read_all, read_page
+from workers.text.ranking import Place, Ranked, rank_asked, read_all, read_page
 from workers.text.version_contract import (
     DiffRequest,
     DiffResult,
@@ -26,6 +27,7 @@ from workers.text.versions import find_version, freeze_version, list_versions, l
 from workers.text.vocabulary import (
     delete_vocabulary,
     find_vocabulary,
+    hide_vocabulary,
     list_documents,
     list_vocabularies,
     read_tokeniser,
@@ -49,18 +51,26 @@ STEP = 10_000  # words of an export between two reports of progress
 
 
 def delete(
-    _worker: TextWorker, batch: Sequence[Run[DeleteRequest]]
+    worker: TextWorker, batch: Sequence[Run[DeleteRequest]]
 ) -> list[DeleteResult | JobError]:
-    def answer(run: Run[DeleteRequest]) -> DeleteResult:
-        def erase(session: Session) -> dict[str, Any]:
-            vocabulary = take_turn(session, run.tenant, run.request.vocabulary)
-            delete_vocabulary(session, vocabulary)
-            return {"documents": vocabulary.documents, "versions": vocabulary.last_version}
+    return answer_each(batch, lambda run: _delete(worker, run))
 
-        run.effects.append(erase)
-        return DeleteResult(vocabulary=run.request.vocabulary)
 
-    return answer_each(batch, answer)
+def _delete(worker: TextWorker, run: Run[DeleteRequest]) -> DeleteResult:
+    """In many short transactions; once the first has hidden the vocabulary, nothing stops it."""
+    with worker.sessions.begin() as session:
+        vocabulary = hide_vocabulary(session, run.tenant, run.request.vocabulary, run.job_id)
+        run.raise_if_cancelled()
+    for done in erase_rows(worker.sessions, vocabulary):
+        run.report({"fraction": round(done, 4), "step": "deleting", "preview": None})
+
+    def erase(session: Session) -> dict[str, Any]:
+        hidden = hide_vocabulary(session, run.tenant, run.request.vocabulary, run.job_id)
+        delete_vocabulary(session, hidden)
+        return {"documents": hidden.documents, "versions": hidden.last_version}
+
+    run.effects.append(erase)
+    return DeleteResult(vocabulary=run.request.vocabulary)
 
 
 def freeze(
@@ -151,8 +161,9 @@ def _rank(worker: TextWorker, run: Run[RankRequest]) -> RankResult:
     with worker.sessions.read() as session:
         vocabulary = find_vocabulary(session, run.tenant, request.vocabulary)
         if request.words is not None:
-            ranked = rank_words(session, vocabulary.id, request.words)
-            words = [_show_rank(vocabulary, word, ranked.get(word)) for word in request.words]
+            ranked = rank_asked(session, vocabulary, request.words)
+            pairs = zip(request.words, ranked, strict=True)
+            words = [_show_rank(vocabulary, word, found) for word, found in pairs]
         else:
             page = read_page(session, vocabulary.id, after, request.limit + 1)
             if len(page) > request.limit:

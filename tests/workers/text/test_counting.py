@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from shared.db import Sessions
@@ -156,6 +157,24 @@ def test_the_second_of_two_transactions_waits_also_before_there_is_a_vocabulary(
 
     assert do_in_turn(sessions, count, count) == []
     assert find_row(sessions).tokens == 2
+
+
+def test_a_transaction_waits_for_its_turn_longer_than_others_may_wait(sessions: Sessions):
+    """Its work is done already; what comes after the lock has the limits of all again."""
+    limits: list[str] = []
+
+    def count(session: Session) -> None:
+        postgres = session.get_bind().dialect.name == "postgresql"
+        if postgres:
+            session.execute(text("SET lock_timeout = '100ms'"))
+            session.execute(text("SET statement_timeout = '100ms'"))
+        put(session, {"a": "one two"})
+        if postgres:
+            names = ("lock_timeout", "statement_timeout")
+            limits.extend(session.scalars(text(f"SHOW {name}")).one() for name in names)
+
+    assert do_in_turn(sessions, count, count) == []
+    assert limits in ([], ["5s", "10s"] * 2)
 
 
 def test_transactions_on_several_vocabularies_in_any_order_never_deadlock(sessions: Sessions):

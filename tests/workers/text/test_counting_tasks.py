@@ -82,3 +82,10 @@ def test_a_job_that_was_cancelled_stops(sqlite_desk: Desk):
 def test_words_that_are_too_long_are_told(desk: Desk):
     result = desk.do(ingest, ask("v", f"a {'b' * 201} {'c' * 200}"))
     assert (result.tokens, result.too_long, result.words) == (2, 1, 2)
+
+
+def test_words_that_are_too_long_are_told_of_new_documents_alone(desk: Desk):
+    known, new = f"a {'b' * 201}", f"c {'d' * 201} {'e' * 201}"
+    desk.do(ingest, ask("v", known))
+    both = IngestRequest(vocabulary="v", texts=[known, new])
+    assert [desk.do(ingest, both).too_long for _ in range(2)] == [2, 0]

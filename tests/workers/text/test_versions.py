@@ -6,7 +6,8 @@ import pytest
 
 from shared.db import Sessions
 from tests.workers.text.counted import NAME, TENANT, fill, rank_all
-from workers.runtime.run import InvalidInput
+from workers.runtime.run import InvalidInput, TooLarge
+from workers.text import versions
 from workers.text.counting import remove_documents
 from workers.text.differences import compare_versions
 from workers.text.refusals import UnknownVersion, UnknownVocabulary
@@ -47,6 +48,15 @@ def test_rare_words_are_left_out(sessions: Sessions):
     assert read(sessions, freeze(sessions, min_count=3)) == [("c", 4), ("b", 3), ("a", 3)]
     with pytest.raises(InvalidInput, match="min_count"):
         freeze(sessions, min_count=5)
+
+
+def test_more_words_than_a_version_may_have(sessions: Sessions, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(versions, "MAX_SIZE", 3)
+    fill(sessions, {"a": "<unk> a a b b c c d"})
+    with pytest.raises(TooLarge, match="`size`"):
+        freeze(sessions)
+    assert freeze(sessions, min_count=2).size == 3
+    assert freeze(sessions, size=2).version == 2
 
 
 def test_coverage_is_the_known_part_of_all_tokens(sessions: Sessions):

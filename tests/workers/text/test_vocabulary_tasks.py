@@ -151,6 +151,16 @@ def test_ranks_of_words_come_in_the_order_asked(desk: Desk):
     ]
 
 
+def test_words_are_ranked_as_documents_are_cut(desk: Desk):
+    desk.do(ingest, ask_ingest("The caf\u00e9 the"))
+    asked = ["The", "Cafe\u0301", "the caf\u00e9", "12", "caf\u00e9"]
+    result = desk.do(rank, RankRequest(vocabulary="stories", words=asked))
+    assert [each.word for each in result.words] == asked
+    assert [(each.rank, each.count) for each in result.words] == [
+        *((1, 2), (2, 1), (None, 0), (None, 0), (2, 1)),
+    ]
+
+
 def test_versions_are_listed_and_compared(desk: Desk):
     desk.do(ingest, ask_ingest("c c c b b a d"))
     assert desk.do(freeze, FreezeRequest(vocabulary="stories", size=2)).coverage == 5 / 7
