@@ -86,9 +86,11 @@ class Heartbeat(threading.Thread):
             self._read_orders(held)
             self._give_up_on_stop(held)
         if time.monotonic() - self._beat_at >= self.settings.heartbeat:
-            self._beat(held)
+            try:  # shown first: the beat waits where an outcome is being written
+                show_alive(self.settings.home, self.queue)
+            finally:
+                self._beat(held)
             self._beat_at = time.monotonic()
-            show_alive(self.settings.home, self.queue)
 
     def leave(self) -> None:
         """A planned end: this process is no longer counted, and beats no more."""
@@ -106,11 +108,8 @@ class Heartbeat(threading.Thread):
             held[job_id].order = order
 
     def _beat(self, held: dict[str, Held]) -> None:
-        fences = {i: h.claim.fence for i, h in held.items() if h.order != "lost"}
-        progress = {i: h.progress for i, h in held.items() if h.progress}
+        """The process is counted even where the rows of its jobs are locked."""
         with self.sessions.begin() as session:
-            if fences:
-                store.extend(session, fences, self.settings.lease, progress)
             row = insert_into(session, WorkerProcess).values(
                 id=self.process, queue=self.queue, seen_at=db_now()
             )
@@ -120,6 +119,11 @@ class Heartbeat(threading.Thread):
                     set_={"seen_at": row.excluded.seen_at, "queue": row.excluded.queue},
                 )
             )
+        fences = {i: h.claim.fence for i, h in held.items() if h.order != "lost"}
+        progress = {i: h.progress for i, h in held.items() if h.progress}
+        if fences:
+            with self.sessions.begin() as session:
+                store.extend(session, fences, self.settings.lease, progress)
 
     def _give_up_on_stop(self, held: dict[str, Held]) -> None:
         if not self.stopping.is_set():

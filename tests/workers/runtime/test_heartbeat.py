@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
 from shared.db import db_now
 from shared.jobs import store
 from shared.tables import WorkerProcess
 from tests.workers.runtime.conftest import ASK, Quiz
+from tests.workers.runtime.test_executor_outcomes import be_impatient, locked
 
 ROOT = Path(__file__).parents[3]
 
@@ -98,6 +100,22 @@ def test_a_process_is_counted_from_its_first_beat_to_its_planned_end(quiz: Quiz)
     assert (quiz.settings.home / "quiz.alive").exists()
     quiz.heartbeat.leave()
     assert count() == []
+
+
+def test_a_process_shows_itself_while_the_rows_of_its_jobs_are_locked(
+    quiz: Quiz, database_url: str
+):
+    [held] = claim(quiz)
+    quiz.heartbeat.hold([held])
+    be_impatient(quiz)
+    with locked(database_url, held.id), pytest.raises(OperationalError):
+        quiz.heartbeat.tick()
+    assert (quiz.settings.home / "quiz.alive").exists()
+    with quiz.sessions.read() as session:
+        counted = session.scalar(select(func.count()).select_from(WorkerProcess))
+    assert counted == (0 if database_url.startswith("sqlite") else 1)  # SQLite locks all rows
+    quiz.heartbeat.tick()
+    assert seconds_left(quiz, held.id) > 20
 
 
 @pytest.mark.parametrize(
