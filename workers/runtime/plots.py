@@ -38,16 +38,15 @@ def draw_points(
     axes = figure.add_subplot()
     axes.scatter(xs, ys, s=8)
     for label, point in zip(labels, zip(xs, ys, strict=True), strict=True):
-        note = axes.annotate(
+        axes.annotate(
             _shorten(label),
             point,
             (3, 2),
             textcoords="offset points",
             fontsize=7,
             parse_math=False,
-            clip_on=True,
+            clip_on=True,  # else the axes shrink to make room for it
         )
-        note.set_in_layout(False)  # or the axes shrink to make room for it
     axes.set_title(title)
     axes.grid(alpha=0.3)
     return _write(figure)
