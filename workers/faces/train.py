@@ -19,7 +19,7 @@ from workers.faces.folders import FaceFolders
 from workers.faces.metrics import equal_error_rate
 from workers.faces.siamese import Architecture, SiameseNet, to_faces, to_unit
 from workers.faces.triplets import Mining, contrastive_losses, mine_triplets, triplet_losses
-from workers.runtime.tensors import read_tensors, write_tensors
+from workers.runtime.tensors import read_parts, write_parts
 
 CPU = torch.device("cpu")
 CHECKPOINT = "checkpoint.safetensors"
@@ -180,23 +180,16 @@ class Training:
         parts = {"network": self.network.state_dict(), "best": self.best}
         for place, state in self.optimiser.state_dict()["state"].items():
             parts[f"optimiser.{place}"] = state
-        tensors = {
-            f"{part}/{key}": value for part, own in parts.items() for key, value in own.items()
-        }
         about = {"origin": self.origin, "curve": self.curve, "errors": self.errors}
-        write_tensors(self.checkpoint, tensors, about)
+        write_parts(self.checkpoint, parts, about)
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one."""
         if not self.checkpoint.exists():
             return
-        tensors, about = read_tensors(self.checkpoint)
+        parts, about = read_parts(self.checkpoint)
         if about["origin"] != self.origin:
             raise ValueError(f"{self.checkpoint} is of a training with other options or data.")
-        parts: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            part, key = name.split("/")
-            parts.setdefault(part, {})[key] = tensor
         self.network.load_state_dict(parts.pop("network"))
         self.best = parts.pop("best")
         states = {int(part.removeprefix("optimiser.")): own for part, own in parts.items()}

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shared.text_tables import LONGEST_WORD  # a longer token is unknown
 from workers.runtime.run import InvalidInput, TooLarge
 from workers.text.fields import Tokeniser
 from workers.text.lexicon import Lexicon
@@ -15,7 +16,6 @@ from workers.text.tokenise import cut
 LEAST_TOKENS = 50  # of the part to learn from
 MOST_CHARACTERS = 50_000_000  # of a corpus: its tokens are in memory at once
 MOST_LABELS = 1000
-LONGEST_WORD = 200  # characters; a longer token is unknown
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,9 @@ def read_labelled_texts(
 ) -> LabelledCorpus:
     """From (label, text); texts without a token are left out.
 
-    `held_out` is the part of each label, 0 to 0.5, drawn by the seed; a label keeps one text or
-    more to learn from. Raises InvalidInput, TooLarge.
+    `held_out` is the part of the distinct texts of each label, 0 to 0.5, drawn by the seed; a
+    label keeps one text or more to learn from. Texts of equal tokens are on one side, those with
+    several labels to learn from. Raises InvalidInput, TooLarge.
     """
     check_size(sum(len(text) for _, text in pairs))
     cuts = [(label, tokens) for label, text in pairs if (tokens := cut(choice.tokeniser, text))]
@@ -96,7 +97,7 @@ def read_labelled_texts(
     _check_labels(names)
     places = {name: place for place, name in enumerate(names)}
     labels = np.array([places[label] for label, _ in cuts])
-    away = draw_held_out(labels, held_out, seed)
+    away = _draw_distinct([tokens for _, tokens in cuts], labels, held_out, seed)
     if held_out and not away.any():
         raise InvalidInput(
             f"{len(cuts)} texts are too few to hold a part of each label out. Send more texts, or "
@@ -112,6 +113,16 @@ def read_labelled_texts(
     learning = encode(stay)
     check_known(learning.texts)
     return LabelledCorpus(lexicon, names, learning, encode(np.flatnonzero(away)))
+
+
+def _draw_distinct(
+    texts: Sequence[list[str]], labels: np.ndarray, part: float, seed: int
+) -> np.ndarray:
+    """(N,) bool: what is held out of the texts that have one label."""
+    places: dict[tuple[str, ...], int] = {}
+    first = np.array([places.setdefault(tuple(text), row) for row, text in enumerate(texts)])
+    clear = np.setdiff1d(first, first[labels != labels[first]])
+    return np.isin(first, clear[draw_held_out(labels[clear], part, seed)])
 
 
 def draw_held_out(labels: np.ndarray, part: float, seed: int) -> np.ndarray:

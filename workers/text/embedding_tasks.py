@@ -1,7 +1,7 @@
 """Answers the jobs that train word embeddings, look words up in them, and draw them."""
 
-import shutil
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,6 @@ from workers.text.embedding_contract import (
 from workers.text.embedding_training import (
     Curve,
     EmbeddingOptions,
-    NothingToLearn,
     Progress,
     Trained,
     train_embedding,
@@ -38,15 +37,14 @@ from workers.text.loaded import TextWorker
 from workers.text.pairs import Sentences
 from workers.text.projection import Projection
 from workers.text.projection import project as project_vectors
+from workers.text.reporting import Reporter
+from workers.text.resuming import learn_on
 from workers.text.sources import read_corpus
 from workers.text.tokenise import cut
-from workers.text.train import Clock, Diverged
 from workers.text.vectors import WordVectors, pack_vectors, unpack_vectors
 from workers.text.word2vec_file import list_exported, write_word2vec
 from workers.text.word_choice import choose_words
 
-PREVIEW_EVERY = 10.0  # seconds between pictures, at least
-DRAWING = 50  # times as long as drawing took, nothing is drawn
 MOST_NUMBERS = 100_000_000  # of all vectors: 400 MB, and as much again while they are learned
 SHOWN = 100  # words in the picture of a training
 LEAST_WORDS = 2
@@ -67,18 +65,21 @@ def _train(worker: TextWorker, run: Run[EmbedTrainRequest]) -> EmbedTrainResult:
     lexicon, sentences = read_sentences(text, choose_words(worker, run.tenant, request, most))
     _check_size(len(lexicon) * request.dimensions)
     folder = open_checkpoints(worker.settings, run.job_id)
-    try:
-        report = Reporter(run).report
-        options = read_options(request)
-        trained = train_embedding(
-            options, sentences, len(lexicon.words), report, folder, worker.device
-        )
-    except (Diverged, NothingToLearn) as error:
-        shutil.rmtree(folder)
-        raise InvalidInput(str(error)) from error
-    result = _keep(worker, run, lexicon, len(sentences.tokens), trained)
-    shutil.rmtree(folder)
-    return result
+    reporter, options = Reporter(run), read_options(request)
+
+    def report(progress: Progress) -> None:
+        _, losses = progress.curve.list_points()
+        step = f"epoch {progress.epoch} of {progress.epochs}"
+        step += f": loss {losses[-1]:.3f}" if losses else ""
+        draw = partial(draw_loss, progress.curve) if losses else None
+        reporter.report(progress.fraction, step, draw)
+
+    def learn() -> EmbedTrainResult:
+        words = len(lexicon.words)
+        trained = train_embedding(options, sentences, words, report, folder, worker.device)
+        return _keep(worker, run, lexicon, len(sentences.tokens), trained)
+
+    return learn_on(run, folder, learn)
 
 
 def _keep(
@@ -129,24 +130,6 @@ def _check_size(numbers: int) -> None:
             f"The vectors would have {numbers} numbers, more than {MOST_NUMBERS}. Lower "
             "`dimensions` or `max_words`, or freeze a smaller version."
         )
-
-
-class Reporter:
-    """Tells followers how far a training is, with a picture of its loss now and then."""
-
-    def __init__(self, run: Run[EmbedTrainRequest]) -> None:
-        self.run = run
-        self.drawing = Clock(PREVIEW_EVERY)
-
-    def report(self, progress: Progress) -> None:
-        _, losses = progress.curve.list_points()
-        step = f"epoch {progress.epoch} of {progress.epochs}"
-        step += f": loss {losses[-1]:.3f}" if losses else ""
-        preview = None
-        if self.drawing.is_due():
-            preview = self.run.save(draw_loss(progress.curve))
-            self.drawing.wait(DRAWING)
-        self.run.progress(progress.fraction, step, preview)
 
 
 def draw_loss(curve: Curve) -> bytes:

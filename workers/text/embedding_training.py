@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,17 +10,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workers.runtime.tensors import read_tensors, write_tensors
+from workers.runtime.run import InvalidInput
+from workers.runtime.tensors import write_parts
 from workers.text.embedding import METHODS, Method, Table, Tables
 from workers.text.pairs import Epoch, Noise, Sentences, weigh_words
-from workers.text.train import CHECKPOINT, CPU, REPORT_EVERY, SAVE_EVERY, SAVING, Clock, Diverged
+from workers.text.train import (
+    CHECKPOINT,
+    CPU,
+    REPORT_EVERY,
+    SAVE_EVERY,
+    SAVING,
+    Clock,
+    Diverged,
+    make_origin,
+    open_checkpoint,
+)
 
 POINTS = 200  # of the curve of the loss
 MEASURE_EVERY = 16  # batches: measuring costs about as much as a third of one
 LOWEST_RATE = 1e-4  # of the learning rate, at the end
 
 
-class NothingToLearn(ValueError):
+class NothingToLearn(InvalidInput):
     """No two words stand beside each other."""
 
 
@@ -104,8 +115,8 @@ def train_embedding(
 
     The same options and corpus give the same vectors, bit for bit on a CPU, even if it was stopped
     and resumed: chance depends on the seed, the epoch and the batch alone. `report` may raise to
-    stop it. Raises NothingToLearn, Diverged, and ValueError for a checkpoint of other options or
-    another corpus.
+    stop it. Raises NothingToLearn, Diverged, and UnusableCheckpoint, also for one of other options
+    or another corpus.
     """
     training = Training(options, corpus, words, folder / CHECKPOINT, device)
     training.resume()
@@ -142,7 +153,7 @@ class Training:
         self.epoch, self.batch = 0, 0  # done
         self.batches = 1  # of the epoch
         self.curve = Curve()
-        self.origin = {"options": asdict(options), "words": words, "corpus": identify(corpus)}
+        self.origin = {**make_origin(options, identify(corpus)), "words": words}
 
     @property
     def fraction(self) -> float:
@@ -170,30 +181,25 @@ class Training:
 
     def save(self) -> None:
         """Replace the checkpoint, whole or not at all."""
-        tensors = {
-            "inputs": self.tables.inputs.vectors,
-            "outputs": self.tables.outputs.vectors,
-            "curve": self.curve.sums,
-        }
+        tables = {"inputs": self.tables.inputs.vectors, "outputs": self.tables.outputs.vectors}
+        parts = {"tables": tables, "curve": {"sums": self.curve.sums}}
         about = {
             "origin": self.origin,
             "epoch": self.epoch,
             "batch": self.batch,
             "place": self.curve.place,
         }
-        write_tensors(self.checkpoint, tensors, about)
+        write_parts(self.checkpoint, parts, about)
 
     def resume(self) -> None:
-        """Go on from the checkpoint, if there is one."""
+        """Go on from the checkpoint, if there is one. Raises UnusableCheckpoint."""
         if not self.checkpoint.exists():
             return
-        tensors, about = read_tensors(self.checkpoint)
-        if about["origin"] != self.origin:
-            raise ValueError(f"{self.checkpoint} is of a training with other options or data.")
-        inputs, outputs = (Table(tensors[name].to(self.device)) for name in ("inputs", "outputs"))
-        self.tables = Tables(inputs, outputs)
+        parts, about = open_checkpoint(self.checkpoint, self.origin)
+        known = {name: Table(table.to(self.device)) for name, table in parts["tables"].items()}
+        self.tables = Tables(known["inputs"], known["outputs"])
         self.epoch, self.batch = about["epoch"], about["batch"]
-        self.curve = Curve(tensors["curve"])
+        self.curve = Curve(parts["curve"]["sums"])
         self.curve.place = about["place"]
 
     def finish(self) -> Trained:

@@ -126,8 +126,9 @@ class LanguageLesson:
 
     def count_numbers(self) -> int:
         steps, rows = self._fit_batch()
-        width = count_width(self.options.architecture, len(self.corpus.lexicon))
-        return steps * rows * (width + len(self.corpus.lexicon))
+        words = len(self.corpus.lexicon)
+        # A logit, its logarithm of a softmax, and its gradient are in memory at once.
+        return steps * rows * (count_width(self.options.architecture, words) + 3 * words)
 
     def _fit_batch(self) -> tuple[int, int]:
         """(steps, rows): as asked, or fewer for a small corpus."""

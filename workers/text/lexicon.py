@@ -1,5 +1,6 @@
 """The words a model knows, and their indices."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from functools import cached_property
 from itertools import islice
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from workers.text.fields import Tokeniser
 
@@ -44,3 +47,14 @@ class Lexicon:
     def decode(self, indices: Iterable[int]) -> list[str]:
         """Raises IndexError for an index that is not known."""
         return [self.words[index - 1] if index > 0 else UNKNOWN for index in indices]
+
+
+def pack_words(words: tuple[str, ...]) -> Tensor:
+    """JSON in UTF-8, (bytes,) uint8: they may be more than a file's header can hold."""
+    content = bytearray(json.dumps(words, ensure_ascii=False).encode())
+    return torch.frombuffer(content, dtype=torch.uint8)
+
+
+def unpack_words(packed: Tensor) -> tuple[str, ...]:
+    """What `pack_words` packed."""
+    return tuple(json.loads(packed.numpy().tobytes()))

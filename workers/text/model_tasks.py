@@ -88,6 +88,7 @@ def classify(
 class _Asked:
     """The texts of one job, as its model reads them."""
 
+    run: Run[ClassifyRequest]
     model: str
     known: KnownLabels
     texts: list[np.ndarray]
@@ -104,13 +105,20 @@ def _open(worker: TextWorker, run: Run[ClassifyRequest]) -> _Asked:
             f"Text {empty[0]}, counted from 0, has no token, and {len(empty) - 1} more have none. "
             f"The model reads {lexicon.tokeniser.unit}: leave such texts out."
         )
-    return _Asked(name, known, texts)
+    return _Asked(run, name, known, texts)
 
 
 def _weigh(group: Sequence[_Asked]) -> Iterator[tuple[_Asked, ClassifyResult]]:
-    """Of jobs that want the same model."""
+    """Of jobs that want the same model. Raises Cancelled once any of them is: then each half of
+    the batch is asked for again."""
     known = group[0].known
-    weights = weigh_labels(known.network, [text for asked in group for text in asked.texts]).exp()
+
+    def watch() -> None:
+        for asked in group:
+            asked.run.raise_if_cancelled()
+
+    texts = [text for asked in group for text in asked.texts]
+    weights = weigh_labels(known.network, texts, watch).exp()
     counts = [len(asked.texts) for asked in group]
     for asked, own in zip(group, torch.split(weights, counts), strict=True):
         items = [_show_label(known.labels, row) for row in own]

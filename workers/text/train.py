@@ -1,6 +1,5 @@
 """Trains language models and classifiers: `python -m workers.text.train --data FILE --out DIR`."""
 
-import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -15,19 +14,26 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from workers.runtime.tensors import read_tensors, write_tensors
+from workers.runtime.run import InvalidInput
+from workers.runtime.tensors import read_parts, write_parts
 from workers.text.lessons import Lesson, Network, TrainOptions, Watch
 from workers.text.recurrent import State
+from workers.text.saved import list_weights, load_weights
 
 CPU = torch.device("cpu")
 CHECKPOINT = "checkpoint.safetensors"
+FORMAT = 2  # of it
 REPORT_EVERY = 0.5  # seconds
 SAVE_EVERY = 10.0  # seconds, between checkpoints within an epoch and at its end
 SAVING = 20  # times as long as saving took, training goes on before the next time
 
 
-class Diverged(ValueError):
+class Diverged(InvalidInput):
     """The loss is no number any more."""
+
+
+class UnusableCheckpoint(ValueError):
+    """It is damaged, or of another training."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ def train(
 
     The same options and corpus give the same weights, bit for bit on a CPU, even if it was stopped
     and resumed: chance depends on the seed, the epoch and the batch alone. `report` may raise to
-    stop it. Raises Diverged, and ValueError for a checkpoint of other options or another corpus.
+    stop it. Raises Diverged, and UnusableCheckpoint, also for one of other options or corpus.
     """
     training = Training(lesson, folder / CHECKPOINT, device)
     training.resume()
@@ -93,9 +99,10 @@ def train(
 class Clock:
     """Says when some seconds have gone by."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, first: float | None = None) -> None:
+        """`first`: seconds until it is due for the first time, if other than later."""
         self.seconds = seconds
-        self.due = time.monotonic() + seconds
+        self.due = time.monotonic() + (seconds if first is None else first)
         self.rang = 0.0
 
     def is_due(self) -> bool:
@@ -117,7 +124,7 @@ class Training:
     def __init__(self, lesson: Lesson, checkpoint: Path, device: torch.device) -> None:
         self.lesson, self.checkpoint, self.device = lesson, checkpoint, device
         self.options = lesson.options
-        self.origin = {"options": asdict(self.options), "corpus": lesson.identify()}
+        self.origin = make_origin(self.options, lesson.identify())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.options.seed)
             self.network = lesson.make_network().to(device)
@@ -172,11 +179,12 @@ class Training:
 
     def check(self, watch: Watch) -> None:
         """End the epoch: look at what is held out, keep the weights if there were none better."""
+        self.optimiser.zero_grad()  # their memory is free for the look
         loss, held_out = self._measure(), self.lesson.check(self.network, watch)
+        if held_out is None or held_out < min(self.held_out, default=math.inf):
+            self.best = copy_weights(self.network)
         if held_out is not None:
             self.held_out.append(_check_number(held_out))
-        if not self.held_out or held_out == min(self.held_out):
-            self.best = copy_weights(self.network)
         self.losses.append(loss)
         self.start_epoch()
 
@@ -199,15 +207,12 @@ class Training:
     def save(self) -> None:
         """Replace the checkpoint, whole or not at all. Raises Diverged instead."""
         self._measure()
-        parts = {"network": copy_weights(self.network), "best": self.best}
+        parts = {"network": list_weights(self.network), "best": self.best}
         for place, state in self.optimiser.state_dict()["state"].items():
             own = {key: value for key, value in state.items() if value is not None}
             parts[f"optimiser.{place}"] = own
         parts["carried"] = {str(n): part for n, part in enumerate(_list_parts(self.state))}
         parts["sum"] = {"loss": self.total}
-        tensors = {
-            f"{part}/{key}": value for part, own in parts.items() for key, value in own.items()
-        }
         about = {
             "origin": self.origin,
             "losses": self.losses,
@@ -215,20 +220,14 @@ class Training:
             "place": self.place,
             "count": self.count,
         }
-        write_tensors(self.checkpoint, tensors, about)
+        write_parts(self.checkpoint, parts, about)
 
     def resume(self) -> None:
-        """Go on from the checkpoint, if there is one."""
+        """Go on from the checkpoint, if there is one. Raises UnusableCheckpoint."""
         if not self.checkpoint.exists():
             return
-        tensors, about = read_tensors(self.checkpoint)
-        if about["origin"] != self.origin:
-            raise ValueError(f"{self.checkpoint} is of a training with other options or data.")
-        parts: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            part, key = name.split("/")
-            parts.setdefault(part, {})[key] = tensor
-        self.network.load_state_dict(parts.pop("network"))
+        parts, about = open_checkpoint(self.checkpoint, self.origin)
+        load_weights(self.network, parts.pop("network"))
         self.best = parts.pop("best")
         self.losses, self.held_out = about["losses"], about["held_out"]
         self.start_epoch()
@@ -240,8 +239,8 @@ class Training:
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": states})
 
     def finish(self) -> Trained:
-        network = copy.deepcopy(self.network).cpu()
-        network.load_state_dict(self.best)
+        network = self.network.cpu()
+        load_weights(network, self.best)
         best = int(np.argmin(self.held_out)) + 1 if self.held_out else len(self.losses)
         stopped_early = len(self.losses) < self.options.epochs
         return Trained(network.eval(), self.losses, self.held_out, best, stopped_early)
@@ -256,7 +255,25 @@ def make_optimiser(network: nn.Module, options: TrainOptions) -> Optimizer:
 
 
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:
-    return {name: weights.detach().cpu().clone() for name, weights in network.state_dict().items()}
+    return {name: weights.cpu().clone() for name, weights in list_weights(network).items()}
+
+
+def make_origin(options: Any, corpus: str) -> dict[str, Any]:
+    """What a checkpoint must be of to be gone on from: options (a dataclass), hash of a corpus."""
+    return {"format": FORMAT, "options": asdict(options), "corpus": corpus}
+
+
+def open_checkpoint(
+    path: Path, origin: dict[str, Any]
+) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """(tensors by part, what they are). Raises UnusableCheckpoint."""
+    try:
+        parts, about = read_parts(path)
+    except ValueError as error:
+        raise UnusableCheckpoint(str(error)) from error
+    if about["origin"] != origin:
+        raise UnusableCheckpoint(f"{path} is of a training with other options or data.")
+    return parts, about
 
 
 def _list_parts(state: State | None) -> tuple[Tensor, ...]:

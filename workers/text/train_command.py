@@ -1,28 +1,32 @@
 """The command line of training: `python -m workers.text.train --data FILE --out DIR`."""
 
 import json
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import torch
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from rich.progress import Progress as Bar
 
 from workers.runtime.devices import choose_device
 from workers.runtime.run import JobError
 from workers.runtime.tensors import write_tensors
 from workers.text.corpora import WordChoice
-from workers.text.evaluate import measure
-from workers.text.fields import ENCODINGS, Tokeniser
+from workers.text.evaluate import check_learned, measure
+from workers.text.fields import ENCODINGS
 from workers.text.generate import write_text
 from workers.text.language_model import LanguageModel
 from workers.text.lessons import ClassifierLesson, LanguageLesson, TrainOptions, open_lesson
+from workers.text.model_contract import TrainRequest
 from workers.text.reader import Architecture
 from workers.text.recurrent import Cell
 from workers.text.saved import pack_model
 from workers.text.train import Trained, train
-from workers.text.training_tasks import describe, draw_losses
+from workers.text.training_tasks import describe, draw_losses, read_options
 
 NETWORK, METRICS, CURVE, SAMPLE = "model.safetensors", "metrics.json", "loss.png", "sample.txt"
 
@@ -32,17 +36,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     It goes on from the checkpoint in the folder if there is one.
     """
-    given = read_arguments(arguments)
+    parser = make_parser()
+    given = parser.parse_args(arguments)
+    try:
+        request = read_request(given)
+    except ValidationError as error:
+        parser.error("\n".join(describe_error(each) for each in error.errors()))
     torch.set_num_threads(given.threads)
     try:
-        run(given, choose_device(given.device))
-    except (JobError, ValueError) as error:
+        run(given, request, choose_device(given.device))
+    except (JobError, ValueError, OSError) as error:
         raise SystemExit(str(error)) from error
 
 
-def run(given: Namespace, device: torch.device) -> None:
-    """Raises ValueError for a checkpoint of another training, or if it diverged; JobError."""
-    lesson = read_lesson(given)
+def run(given: Namespace, request: TrainRequest, device: torch.device) -> None:
+    """Raises JobError, UnusableCheckpoint; OSError for files that cannot be read or written."""
+    lesson = read_lesson(given, request)
     with Bar() as bar:
         line = bar.add_task("training", total=1.0)
         trained = train(
@@ -53,15 +62,16 @@ def run(given: Namespace, device: torch.device) -> None:
         )
         metrics = measure(lesson, trained, device)
         bar.console.print_json(data=metrics)
+    check_learned(request.kind, metrics)
     write_results(lesson, trained, metrics, given.out)
 
 
-def read_arguments(arguments: Sequence[str] | None) -> Namespace:
+def make_parser() -> ArgumentParser:
     parser = ArgumentParser("python -m workers.text.train", description=main.__doc__)
     _add_corpus(parser)
     _add_network(parser)
     _add_training(parser)
-    return parser.parse_args(arguments)
+    return parser
 
 
 def _add_corpus(parser: ArgumentParser) -> None:
@@ -99,25 +109,56 @@ def _add_training(parser: ArgumentParser) -> None:
     add("--optimiser", choices=("adam", "sgd"), default=known.optimiser)
     add("--learning-rate", type=float, default=known.learning_rate)
     add("--decay", type=float, default=known.decay, help="of the rate, after a worse epoch")
-    add("--weight-decay", type=float, default=known.weight_decay)
+    add("--weight-decay", type=read_decay, default=known.weight_decay)
     add("--clip", type=float, default=known.clip, help="the longest a gradient may be")
     add("--patience", type=int, default=known.patience, help="epochs without a better one")
     add("--seed", type=int, default=known.seed)
     add("--device", default="auto")
-    add("--threads", type=int, default=1, help="more hardly help so small a network")
+    add("--threads", type=read_count, default=1, help="more hardly help so small a network")
 
 
-def read_lesson(given: Namespace) -> LanguageLesson | ClassifierLesson:
-    """Raises InvalidInput, TooLarge."""
-    plain = not given.as_written
-    tokeniser = Tokeniser(unit=given.unit, lower=plain, nfkc=plain, letters_only=given.letters_only)
+def read_decay(text: str) -> float:
+    decay = float(text)
+    if not 0 <= decay < 1:
+        raise ArgumentTypeError("it is 0 or more, and less than 1")
+    return decay
+
+
+def read_count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ArgumentTypeError("it is 1 or more")
+    return count
+
+
+def read_request(given: Namespace) -> TrainRequest:
+    """What a job with these options would ask. Raises ValidationError."""
     values = vars(given)
-    shape = {name: values[name] for name in Architecture.__dataclass_fields__}
-    names = TrainOptions.__dataclass_fields__.keys() - {"architecture"}
-    options = TrainOptions(Architecture(**shape), **{name: values[name] for name in names})
-    choice = WordChoice(tokeniser, given.max_words, given.min_count)
-    content = given.data.read_bytes()
-    return open_lesson(given.kind, content, given.encoding, choice, given.held_out, options)
+    plain = not given.as_written
+    tokeniser = {"unit": given.unit, "lower": plain, "nfkc": plain}
+    asked = {name: values[name] for name in TrainRequest.model_fields if name in values}
+    return TrainRequest.model_validate(
+        {**asked, "corpus": "", "tokeniser": {**tokeniser, "letters_only": given.letters_only}}
+    )
+
+
+def describe_error(error: ErrorDetails) -> str:
+    names = ["--" + str(name).replace("_", "-") for name in error["loc"]]
+    return ": ".join([*names, error["msg"]])
+
+
+def read_lesson(given: Namespace, request: TrainRequest) -> LanguageLesson | ClassifierLesson:
+    """Raises InvalidInput, TooLarge, OSError."""
+    options = read_options(request)
+    shape = replace(options.architecture, written_out=given.written_out)
+    return open_lesson(
+        request.kind,
+        given.data.read_bytes(),
+        request.encoding,
+        WordChoice(request.tokeniser, request.max_words, request.min_count),
+        request.held_out,
+        replace(options, architecture=shape, weight_decay=given.weight_decay),
+    )
 
 
 def write_results(

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +22,8 @@ from workers.text.refusals import UnknownModel
 
 WORKER = "text"
 FILE = "model.safetensors"
-KEPT = 16  # models in memory
+KEPT_BYTES = 2**30  # of the tensors of the models in memory; the newest is always kept
+CHUNK = 2**20  # bytes
 MODEL_LIMIT = 4 * 2**30  # bytes of one model
 
 Kind = Literal["language", "classifier", "embedding"]
@@ -35,7 +37,7 @@ class TrainedModels:
 
     def __init__(self, sessions: Sessions, blobs: Blobs) -> None:
         self.sessions, self.blobs = sessions, blobs
-        self._kept: OrderedDict[tuple[str, str, str], Any] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str, str], tuple[Any, int]] = OrderedDict()  # bytes
 
     def open(self, tenant: str, asked: str, kind: Kind, build: Build[T]) -> tuple[str, T]:
         """(the full name, the model). Raises UnknownModel."""
@@ -45,11 +47,11 @@ class TrainedModels:
             raise UnknownModel(f"{name} is a model of the kind {row.origin['kind']}, not {kind}.")
         key = (tenant, name, row.sha256)  # the version of a deleted model may be given again
         if key not in self._kept:
-            self._kept[key] = build(*self._read(row))
+            self._kept[key] = self._load(row, build)
         self._kept.move_to_end(key)
-        if len(self._kept) > KEPT:
+        while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > KEPT_BYTES:
             self._kept.popitem(last=False)
-        return name, cast(T, self._kept[key])
+        return name, cast(T, self._kept[key][0])
 
     def check(self, tenant: str, asked: str) -> None:
         """Raises UnknownModel, also if its file is gone or damaged."""
@@ -68,7 +70,9 @@ class TrainedModels:
         with TemporaryDirectory() as folder:
             path = Path(folder) / FILE
             write_tensors(path, tensors, about)
-            upload = self.blobs.put(run.tenant, [path.read_bytes()], MODEL_LIMIT)
+            with path.open("rb") as file:
+                chunks = iter(partial(file.read, CHUNK), b"")
+                upload = self.blobs.put(run.tenant, chunks, MODEL_LIMIT)
         origin = {
             **run.request.model_dump(mode="json", exclude={"name"}),
             "kind": kind,
@@ -88,6 +92,16 @@ class TrainedModels:
                 return models.find_version(session, tenant, WORKER, asked)
         except models.UnknownModel as error:
             raise UnknownModel(str(error)) from error
+
+    def _load(self, row: TrainedModel, build: Build[T]) -> tuple[T, int]:
+        """(the model, the bytes of its tensors). Raises UnknownModel."""
+        tensors, about = self._read(row)
+        try:
+            model = build(tensors, about)
+        except ValueError as error:
+            name = models.ModelName(row.name, row.version)
+            raise UnknownModel(f"{name} cannot be loaded: {error} Train it again.") from error
+        return model, sum(tensor.nbytes for tensor in tensors.values())
 
     def _read(self, row: TrainedModel) -> tuple[dict[str, Tensor], dict[str, Any]]:
         try:

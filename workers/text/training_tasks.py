@@ -1,31 +1,32 @@
 """Answers the jobs that train language models and classifiers."""
 
-import shutil
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from workers.runtime.answers import answer_each
 from workers.runtime.checkpoints import open_checkpoints
 from workers.runtime.plots import draw_curves
-from workers.runtime.run import InvalidInput, JobError, Run, TooLarge
-from workers.text.evaluate import has_learned, measure
+from workers.runtime.run import JobError, Run, TooLarge
+from workers.text.evaluate import check_learned, measure
 from workers.text.generate import write_text
 from workers.text.language_model import LanguageModel
 from workers.text.lessons import ClassifierLesson, LanguageLesson, TrainOptions, open_lesson
 from workers.text.loaded import TextWorker
 from workers.text.model_contract import TrainRequest, TrainResult
 from workers.text.reader import Architecture
+from workers.text.reporting import Reporter
+from workers.text.resuming import learn_on
 from workers.text.saved import pack_model
 from workers.text.train import Progress
 from workers.text.train import train as train_network
 from workers.text.word_choice import choose_words
 
-PREVIEW_EVERY = 5.0  # seconds between pictures, at least
-PREVIEW_SHARE = 50  # and this part of the time that has gone by
 MOST_FROZEN = 200_000  # words of a version that a network can know
-MOST_WEIGHTS = 100_000_000  # 400 MB, five times in memory while they are learned
-MOST_NUMBERS = 2**28  # of a batch: 1 GB, and as much again for their gradients
+# 200 MB, six times in memory at a checkpoint: 2.5 GB in all, beside the largest batch. A corpus of
+# the largest size takes more.
+MOST_WEIGHTS = 50_000_000
+MOST_NUMBERS = 2**28  # of a batch: 1 GB, and as much again where gradients are not counted
 SAMPLE = 200  # tokens
 
 
@@ -47,13 +48,7 @@ def _train(worker: TextWorker, run: Run[TrainRequest]) -> TrainResult:
     )
     _check_size(lesson)
     folder = open_checkpoints(worker.settings, run.job_id)
-    try:
-        result = _learn(worker, run, lesson, folder)
-    except (ValueError, InvalidInput) as error:  # it diverged, or learned nothing
-        shutil.rmtree(folder)
-        raise InvalidInput(str(error)) from error
-    shutil.rmtree(folder)
-    return result
+    return learn_on(run, folder, lambda: _learn(worker, run, lesson, folder))
 
 
 def read_options(request: TrainRequest) -> TrainOptions:
@@ -103,14 +98,15 @@ def _learn(
     folder: Path,
 ) -> TrainResult:
     request, reporter = run.request, Reporter(run)
-    trained = train_network(lesson, reporter.report, folder, worker.device)
-    metrics = measure(lesson, trained, worker.device)
-    if not has_learned(metrics):
-        raise InvalidInput(
-            "The network did not learn more than how frequent each "
-            f"{'token' if request.kind == 'language' else 'label'} is. Send a larger corpus, more "
-            "`epochs`, or another `learning_rate`; nothing was kept."
-        )
+
+    def report(progress: Progress) -> None:
+        curves = (progress.losses, progress.held_out)
+        draw = partial(draw_losses, *curves) if progress.losses else None
+        reporter.report(progress.fraction, describe(progress), draw)
+
+    trained = train_network(lesson, report, folder, worker.device)
+    metrics = measure(lesson, trained, worker.device, reporter.measure)
+    check_learned(request.kind, metrics)
     network, corpus = trained.network, lesson.corpus
     labels = lesson.corpus.label_names if isinstance(lesson, ClassifierLesson) else ()
     worker.models.add(
@@ -131,23 +127,6 @@ def _learn(
         curve=run.save(draw_losses(trained.losses, trained.held_out)),
         sample=sample,
     )
-
-
-class Reporter:
-    """Tells followers how far a training is, with a picture of its losses now and then."""
-
-    def __init__(self, run: Run[TrainRequest]) -> None:
-        self.run = run
-        self.started = time.monotonic()
-        self.next_picture = self.started
-
-    def report(self, progress: Progress) -> None:
-        preview = None
-        now = time.monotonic()
-        if progress.ended and now >= self.next_picture:
-            preview = self.run.save(draw_losses(progress.losses, progress.held_out))
-            self.next_picture = now + max(PREVIEW_EVERY, (now - self.started) / PREVIEW_SHARE)
-        self.run.progress(progress.fraction, describe(progress), preview)
 
 
 def describe(progress: Progress) -> str:

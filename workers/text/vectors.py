@@ -1,7 +1,6 @@
 """Word vectors in use: look-ups, neighbours, analogies."""
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from workers.runtime.run import InvalidInput
 from workers.text.fields import Tokeniser
-from workers.text.lexicon import Lexicon
+from workers.text.lexicon import Lexicon, pack_words, unpack_words
 from workers.text.refusals import UnknownWord
 from workers.text.tokenise import cut
 
@@ -80,17 +79,18 @@ class WordVectors:
 
 
 def pack_vectors(vectors: WordVectors) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """(tensors, what they are). The words may be more than a file's header can hold."""
-    words = bytearray(json.dumps(vectors.lexicon.words, ensure_ascii=False).encode())
+    """(tensors, what they are)."""
     tensors = {
         "vectors": torch.from_numpy(vectors.table),
-        "words": torch.frombuffer(words, dtype=torch.uint8),
+        "words": pack_words(vectors.lexicon.words),
     }
     return tensors, {"format": FORMAT, "tokeniser": vectors.lexicon.tokeniser.model_dump()}
 
 
 def unpack_vectors(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> WordVectors:
-    """What `pack_vectors` packed."""
-    words = json.loads(tensors["words"].numpy().tobytes())
-    lexicon = Lexicon(Tokeniser.model_validate(about["tokeniser"]), tuple(words))
+    """What `pack_vectors` packed. Raises ValueError for another format."""
+    if about.get("format") != FORMAT:
+        raise ValueError(f"Its format is {about.get('format')}, and {FORMAT} is read.")
+    words = unpack_words(tensors["words"])
+    lexicon = Lexicon(Tokeniser.model_validate(about["tokeniser"]), words)
     return WordVectors(lexicon, tensors["vectors"].numpy())

@@ -47,6 +47,16 @@ def test_the_same_part_of_each_label_is_held_out():
     assert not draw_held_out(labels, 0.0, seed=0).any()
 
 
+def test_equal_texts_are_on_one_side():
+    first, second = (["x" * size for size in range(1, 41)], ["y" * size for size in range(1, 41)])
+    pairs = [*(("a", text) for text in first * 3), *(("b", text) for text in second)]
+    corpus = read_labelled_texts([*pairs, ("a", "both"), ("b", "both")], WORDS, 0.5, seed=0)
+    assert corpus.held_out.labels.bincount().tolist() == [60, 20]
+    # Each text is one word: none that is held out was learned from.
+    assert not any(text.any() for text in corpus.held_out.texts)
+    assert "both" in corpus.lexicon.words
+
+
 def test_labelled_texts_are_split_and_encoded():
     corpus = read_labelled_texts([*make_pairs(), ("odd", "..."), ("empty", "!")], WORDS, 0.2, 0)
     assert corpus.label_names == ("bad", "good", "odd")

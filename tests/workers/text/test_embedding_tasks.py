@@ -10,7 +10,7 @@ from tests.workers.text.counted import TENANT, fill
 from tests.workers.text.desk import Desk
 from tests.workers.text.language import KINDS, write_sentences
 from workers.runtime.run import Cancelled
-from workers.text import embedding_tasks
+from workers.text import embedding_tasks, reporting
 from workers.text.embedding_contract import (
     EmbedExportRequest,
     EmbedTrainRequest,
@@ -162,8 +162,8 @@ def test_vectors_that_would_not_fit_are_refused(sqlite_desk: Desk, monkeypatch):
 
 
 def test_followers_see_the_loss_and_its_curve(sqlite_desk: Desk, monkeypatch):
-    monkeypatch.setattr(embedding_tasks, "PREVIEW_EVERY", 0.0)
-    monkeypatch.setattr(embedding_tasks, "DRAWING", 0)
+    monkeypatch.setattr(reporting, "PREVIEW_EVERY", 0.0)
+    monkeypatch.setattr(reporting, "DRAWING", 0)
     monkeypatch.setattr("workers.text.embedding_training.REPORT_EVERY", 0.0)
     sqlite_desk.do(train, ask(sqlite_desk, write_sentences(150), epochs=2))
     fractions = [step["fraction"] for step in sqlite_desk.steps]

@@ -3,7 +3,7 @@
 import pytest
 
 from workers.text.fields import Tokeniser
-from workers.text.lexicon import UNKNOWN, Lexicon
+from workers.text.lexicon import UNKNOWN, Lexicon, pack_words, unpack_words
 
 WORDS = Tokeniser()
 
@@ -30,3 +30,8 @@ def test_what_is_decoded_is_what_was_encoded():
     assert lexicon.decode(lexicon.encode(["y", "x", "z"])) == ["y", "x", UNKNOWN]
     with pytest.raises(IndexError):
         lexicon.decode([3])
+
+
+def test_words_are_packed_whatever_they_are_made_of():
+    words = ("a", "two words", "\n", "猫", '"')
+    assert unpack_words(pack_words(words)) == words

@@ -1,5 +1,7 @@
 """Jobs that use trained models: text is written, labels are told, versions promoted."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from sqlalchemy import update
 from shared.tables import TrainedModel
 from tests.workers.text.desk import Desk
 from workers.runtime.run import Cancelled
+from workers.text import trained
 from workers.text.classifier import TextClassifier
 from workers.text.fields import Tokeniser
 from workers.text.language_model import LanguageModel
@@ -22,7 +25,7 @@ from workers.text.model_contract import (
 )
 from workers.text.model_tasks import classify, forget, generate, models, promote
 from workers.text.reader import Architecture
-from workers.text.saved import pack_model
+from workers.text.saved import load_classifier, load_language, pack_model
 
 CHARACTERS = Lexicon(Tokeniser(unit="characters"), ("a", "b", "\n", "猫"))
 WORDS = Lexicon(Tokeniser(), ("good", "bad", "film"))
@@ -147,8 +150,89 @@ def test_a_model_whose_file_is_gone_is_neither_promoted_nor_used(desk: Desk):
     assert desk.refuse(promote, PromoteRequest(model="letters@9"))[0] == "unknown_model"
 
 
-def test_every_network_comes_back_as_it_was(sqlite_desk: Desk):
-    """Also with words that are no line, and more of them than a file's header holds."""
+def read_one(network: LanguageModel | TextClassifier) -> torch.Tensor:
+    """What it makes of a text of six tokens."""
+    tokens = torch.tensor([[1], [2], [0], [3], [1], [2]])
+    if isinstance(network, LanguageModel):
+        return network.eval()(tokens)[0]
+    return network.eval()(tokens, torch.tensor([6]))
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        LanguageModel(replace(SHAPE, cell="rnn"), 5),
+        LanguageModel(replace(SHAPE, cell="gru", layers=2), 5),
+        LanguageModel(replace(SHAPE, embedding=4, dropout=0.5), 5),
+        LanguageModel(replace(SHAPE, embedding=8, tied=True), 5),
+        LanguageModel(replace(SHAPE, written_out=True), 5),
+        TextClassifier(replace(SHAPE, bidirectional=True, layers=2), 5, 2),
+    ],
+)
+def test_every_network_comes_back_as_it_was(network: Any, sqlite_desk: Desk):
+    labels = ("no", "yes") if isinstance(network, TextClassifier) else ()
+    kind, load = ("classifier", load_classifier) if labels else ("language", load_language)
+    name = register(sqlite_desk, "copy", CHARACTERS, network, labels)
+    build: Any = partial(load, device=torch.device("cpu"))
+    _, known = sqlite_desk.worker.models.open(sqlite_desk.tenant, name, kind, build)
+    assert torch.equal(read_one(known.network), read_one(network))
+    assert known.lexicon == CHARACTERS
+
+
+def test_tied_weights_are_stored_once_and_tied_again():
+    network = LanguageModel(replace(SHAPE, embedding=8, tied=True), 5)
+    tensors, about = pack_model(network, CHARACTERS)
+    assert "output.weight" not in tensors
+    known = load_language(tensors, about, torch.device("cpu")).network
+    assert known.output.weight is known.reader.embedding.weight
+
+
+def test_a_model_of_another_format_or_kind_is_refused(sqlite_desk: Desk):
+    tensors, about = pack_model(LanguageModel(SHAPE, 5), CHARACTERS)
+    for odd in ({"format": 9}, {"kind": "classifier"}):
+        run = sqlite_desk.make(ModelsRequest())
+        sqlite_desk.worker.models.add(run, "language", "odd", tensors, {**about, **odd}, {})
+        sqlite_desk.change(run.effects[0])
+        code, why = sqlite_desk.refuse(generate, GenerateRequest(model="odd"))
+        assert (code, "Train it again" in why) == ("unknown_model", True)
+
+
+def test_models_are_kept_in_memory_up_to_a_size(sqlite_desk: Desk, monkeypatch):
+    models, built = sqlite_desk.worker.models, []
+    for name in ("one", "two", "three"):
+        add_language(sqlite_desk, name)
+
+    def build(tensors: Any, _about: Any) -> int:
+        built.append(sum(tensor.nbytes for tensor in tensors.values()))
+        return len(built)
+
+    def count_built(*names: str) -> int:
+        before = len(built)
+        for name in names:
+            models.open(sqlite_desk.tenant, name, "language", build)
+        return len(built) - before
+
+    assert count_built("one", "two", "three", "one", "two", "three") == 3
+    monkeypatch.setattr(trained, "KEPT_BYTES", 2 * built[0])
+    assert count_built("one") == 0  # and "two", asked for longest ago, is dropped
+    assert count_built("three", "one") == 0
+    assert count_built("two") == 1
+    monkeypatch.setattr(trained, "KEPT_BYTES", 1)
+    assert count_built("two", "two", "one", "one") == 1
+
+
+def test_telling_labels_stops_once_a_job_of_the_batch_is_cancelled(sqlite_desk: Desk):
+    add_classifier(sqlite_desk)
+    asked = ClassifyRequest(model="mood", texts=["good"])
+    runs = [sqlite_desk.make(asked), sqlite_desk.make(asked)]
+    runs[1].stop_requested = lambda: True
+    with pytest.raises(Cancelled):
+        classify(sqlite_desk.worker, runs)
+    assert classify(sqlite_desk.worker, runs[:1])
+
+
+def test_words_come_back_as_they_were(sqlite_desk: Desk):
+    """Also those that are no line, and more of them than a file's header holds."""
     lexicon = Lexicon(Tokeniser(unit="whitespace"), tuple(f"猫{n:0180d}" for n in range(1000)))
     torch.manual_seed(0)
     name = add_language(sqlite_desk, "wide", lexicon)

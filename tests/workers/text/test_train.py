@@ -9,9 +9,18 @@ import torch
 
 from tests.workers.text.lessons import SMALL, make_classifier, make_language
 from workers.runtime.tensors import read_tensors
-from workers.text.evaluate import has_learned, measure
+from workers.text.evaluate import check_learned, measure
 from workers.text.lessons import Lesson
-from workers.text.train import CHECKPOINT, Diverged, Progress, Trained, Training, train
+from workers.text.train import (
+    CHECKPOINT,
+    Diverged,
+    Progress,
+    Trained,
+    Training,
+    UnusableCheckpoint,
+    copy_weights,
+    train,
+)
 
 CPU = torch.device("cpu")
 
@@ -52,7 +61,7 @@ def test_a_small_text_is_learned(cell: Any, batches: Any, tmp_path: Path):
     )
     trained = train_fully(lesson, tmp_path)
     metrics = measure(lesson, trained, CPU)
-    assert has_learned(metrics)
+    check_learned("language", metrics)
     assert metrics["held_out_perplexity"] < 1.6
     assert trained.losses[-1] < trained.losses[0]
 
@@ -99,8 +108,11 @@ def test_a_killed_training_goes_on_within_its_epoch(tmp_path: Path):
 def test_a_checkpoint_of_another_corpus_is_refused(tmp_path: Path):
     train(make_language(), ignore, tmp_path, save_every=0.0)
     for other in (make_language(seed=1), make_language(text="what else is there to say? " * 40)):
-        with pytest.raises(ValueError, match="other options or data"):
+        with pytest.raises(UnusableCheckpoint, match="other options or data"):
             train(other, ignore, tmp_path)
+    (tmp_path / CHECKPOINT).write_bytes(b"cut off")
+    with pytest.raises(UnusableCheckpoint, match="damaged"):
+        train(make_language(), ignore, tmp_path)
 
 
 def test_it_stops_when_the_held_out_loss_does_not_fall_and_keeps_the_best_weights(tmp_path: Path):
@@ -112,6 +124,45 @@ def test_it_stops_when_the_held_out_loss_does_not_fall_and_keeps_the_best_weight
     assert trained.held_out[trained.best - 1] == min(trained.held_out)
     again = lesson.check(trained.network, lambda: None)
     assert again == pytest.approx(min(trained.held_out))
+
+
+def test_of_epochs_that_are_as_good_the_weights_of_the_first_are_kept(tmp_path: Path, monkeypatch):
+    lesson = make_language()
+    training = Training(lesson, tmp_path / CHECKPOINT, CPU)
+    monkeypatch.setattr(lesson, "check", lambda *_: 1.5)
+    training.advance(next(training.draw()))
+    training.check(lambda: None)
+    first = copy_weights(training.network)
+    training.advance(next(training.draw()))
+    training.check(lambda: None)
+    trained = training.finish()
+    assert trained.best == 1
+    kept = copy_weights(trained.network)
+    assert all(torch.equal(kept[name], first[name]) for name in first)
+
+
+def test_what_was_learned_is_measured_by_the_weights_that_are_kept(tmp_path: Path):
+    for lesson in (
+        make_language(shape=replace(SMALL, dropout=0.5)),
+        make_classifier(shape=replace(SMALL, dropout=0.5), epochs=4),
+    ):
+        trained = train_fully(lesson, tmp_path / type(lesson).__name__)
+        metrics = measure(lesson, trained, CPU)
+        # Without dropout, and after the last step of the epoch.
+        assert metrics["loss"] < trained.losses[trained.best - 1]
+        again = replace(lesson.corpus, held_out=lesson.corpus.learning)
+        same = measure(replace(lesson, corpus=again), trained, CPU)
+        assert same["held_out_loss"] == pytest.approx(metrics["loss"], rel=1e-6)
+
+
+def test_measuring_can_be_stopped(tmp_path: Path):
+    def stop() -> None:
+        raise Killed
+
+    for lesson in (make_language(), make_classifier(epochs=1)):
+        trained = train_fully(lesson, tmp_path / type(lesson).__name__)
+        with pytest.raises(Killed):
+            measure(lesson, trained, CPU, stop)
 
 
 def test_the_rate_falls_after_epochs_that_are_no_better(tmp_path: Path):

@@ -6,15 +6,19 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy.orm import Session
 
 from tests.workers.text.desk import Desk
 from tests.workers.text.lessons import RHYME, make_pairs
+from workers.runtime.checkpoints import open_checkpoints
 from workers.runtime.images import decode
 from workers.runtime.run import Cancelled
 from workers.text.counting_tasks import ingest
 from workers.text.fields import Tokeniser
 from workers.text.model_contract import ModelsRequest, TrainRequest, TrainResult
 from workers.text.model_tasks import models
+from workers.text.refusals import UnknownModel
+from workers.text.train import CHECKPOINT
 from workers.text.training_tasks import train
 from workers.text.version_contract import FreezeRequest
 from workers.text.vocabulary_contract import IngestRequest
@@ -140,6 +144,37 @@ def test_what_does_not_fit_into_memory_is_refused_at_once(sqlite_desk: Desk):
         request = ask_language(sqlite_desk, RHYME.encode() * 200, **values)
         code, why = sqlite_desk.refuse(train, request)
         assert (code, text in why) == ("too_large", True), why
+
+
+def test_a_checkpoint_goes_only_when_the_outcome_is_committed(desk: Desk):
+    run = desk.make(ask_language(desk))
+    [answer] = train(desk.worker, [run])
+    assert list_checkpoints(desk) == [run.job_id]
+
+    def fail(_: Session) -> None:
+        raise UnknownModel("the transaction is rolled back")
+
+    run.effects.append(fail)
+    assert isinstance(desk.finish(run, answer), UnknownModel)
+    assert list_checkpoints(desk) == [run.job_id]
+    run.effects.remove(fail)
+    assert desk.finish(run, answer).model == "model@1"
+    assert list_checkpoints(desk) == []
+
+
+def test_a_checkpoint_that_cannot_be_used_is_none(sqlite_desk: Desk):
+    run = sqlite_desk.make(ask_language(sqlite_desk))
+    folder = open_checkpoints(sqlite_desk.worker.settings, run.job_id)
+    (folder / CHECKPOINT).write_bytes(b"cut off")
+    [answer] = train(sqlite_desk.worker, [run])
+    assert sqlite_desk.finish(run, answer).epochs == 3
+
+
+def test_a_training_can_be_cancelled_while_it_is_measured(sqlite_desk: Desk):
+    run = sqlite_desk.make(ask_language(sqlite_desk))
+    run.stop_requested = lambda: sqlite_desk.steps[-1]["step"] == "measuring"
+    with pytest.raises(Cancelled):
+        train(sqlite_desk.worker, [run])
 
 
 def test_a_training_can_be_cancelled_and_keeps_its_checkpoint(sqlite_desk: Desk):

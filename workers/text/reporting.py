@@ -1,0 +1,30 @@
+"""Tells the followers of a training how far it is."""
+
+from collections.abc import Callable
+from typing import Any
+
+from workers.runtime.run import Run
+from workers.text.train import Clock
+
+PREVIEW_EVERY = 5.0  # seconds between pictures, at least
+DRAWING = 50  # times as long as drawing took, nothing is drawn
+
+
+class Reporter:
+    """Progress, with a picture now and then."""
+
+    def __init__(self, run: Run[Any]) -> None:
+        self.run = run
+        self.drawing = Clock(PREVIEW_EVERY, first=0.0)
+
+    def report(self, fraction: float, step: str, draw: Callable[[], bytes] | None) -> None:
+        """`draw`: None while there is nothing to draw. Raises Cancelled."""
+        preview = None
+        if draw is not None and self.drawing.is_due():
+            preview = self.run.save(draw())
+            self.drawing.wait(DRAWING)
+        self.run.progress(fraction, step, preview)
+
+    def measure(self) -> None:
+        """Between training and outcome. Raises Cancelled."""
+        self.run.progress(1.0, "measuring")
