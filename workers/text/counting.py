@@ -155,12 +155,21 @@ def cut_pages(sized: Iterable[tuple[T, int]]) -> Iterator[list[T]]:
         yield page
 
 
-def sum_counts(packed: Iterable[bytes]) -> Counter[str]:
-    """In the order of first appearance."""
+def sum_pages(pages: Iterable[Iterable[bytes]]) -> Iterator[Counter[str]]:
+    """Sums of packed counts, in the order of first appearance; a new one where one gets large.
+
+    So memory is bounded, a transaction does not idle, and what is in all documents of a page or
+    of several is written once.
+    """
     total: Counter[str] = Counter()
-    for counts in packed:
-        total.update(unpack(counts))
-    return total
+    for page in pages:
+        for counts in page:
+            total.update(unpack(counts))
+        if len(total) >= ENTRIES_AT_ONCE:
+            yield total
+            total = Counter()
+    if total:
+        yield total
 
 
 def negate(counts: Mapping[str, int]) -> dict[str, int]:
@@ -177,12 +186,12 @@ def _add_new(
     """Count up the new ones of all: by themselves, or as all less the others, which are counted
     and so lose nothing by it. What has fewer words is unpacked."""
     if _count_entries(new) <= _count_entries(left_out):
-        for page in cut_pages((document.counts, document.words) for document in new):
-            change_words(session, vocabulary, sum_counts(page))
+        for counts in sum_pages([document.counts] for document in new):
+            change_words(session, vocabulary, counts)
         return
     change_words(session, vocabulary, total)
-    for page in cut_pages((document.counts, document.words) for document in left_out):
-        change_words(session, vocabulary, negate(sum_counts(page)))
+    for counts in sum_pages([document.counts] for document in left_out):
+        change_words(session, vocabulary, negate(counts))
 
 
 def _count_entries(documents: Iterable[CountedDocument]) -> int:
@@ -190,10 +199,14 @@ def _count_entries(documents: Iterable[CountedDocument]) -> int:
 
 
 def _take_documents(session: Session, vocabulary: TextVocabulary, words: Mapping[str, int]) -> None:
-    """Forget documents, given with their numbers of words, and count their words down.
+    """Forget documents, given with their numbers of words, and count their words down."""
+    for counts in sum_pages(_pop_pages(session, vocabulary, words)):
+        change_words(session, vocabulary, negate(counts))
 
-    A page is in SQL before the next is read: a transaction never idles, and memory is bounded.
-    """
+
+def _pop_pages(
+    session: Session, vocabulary: TextVocabulary, words: Mapping[str, int]
+) -> Iterator[list[bytes]]:
     for names in cut_pages(words.items()):
         rows = session.execute(
             delete(TextDocument)
@@ -203,7 +216,7 @@ def _take_documents(session: Session, vocabulary: TextVocabulary, words: Mapping
         ).all()
         vocabulary.documents -= len(rows)
         vocabulary.tokens -= sum(row.tokens for row in rows)
-        change_words(session, vocabulary, negate(sum_counts(row.counts for row in rows)))
+        yield [row.counts for row in rows]
 
 
 def change_words(session: Session, vocabulary: TextVocabulary, change: Mapping[str, int]) -> None:

@@ -15,7 +15,7 @@ from workers.text.counting import (
     check_entries,
     cut_pages,
     negate,
-    sum_counts,
+    sum_pages,
 )
 from workers.text.refusals import ChangedDocument
 from workers.text.vocabulary import AT_ONCE, allow_minutes, refresh_statistics
@@ -66,12 +66,9 @@ def _merge(session: Session, target: TextVocabulary, source: TextVocabulary) -> 
     session.execute(_ADD_WORDS, values)
     refresh_statistics(session, "text_words")
     target.last_seen += source.last_seen
-    known = known_tokens = 0
-    for page in _read_known(session, target, source):
-        taken = sum_counts(row.counts for row in page)
-        change_words(session, target, negate(taken))
-        known += len(page)
-        known_tokens += sum(row.tokens for row in page)
+    known, known_tokens = _count_known(session, target, source)
+    for counts in sum_pages(_read_known(session, target, source)):
+        change_words(session, target, negate(counts))
     counted = Counted(source.documents - known, known, 0, source.tokens - known_tokens)
     _copy_documents(session, target, source)
     target.documents += counted.documents
@@ -107,17 +104,25 @@ def _count_new_words(session: Session, target: TextVocabulary, source: TextVocab
     return session.scalar(theirs) or 0
 
 
+def _count_known(
+    session: Session, target: TextVocabulary, source: TextVocabulary
+) -> tuple[int, int]:
+    """(documents that are in both, their tokens)."""
+    both = _select_both(target, source, func.count(), func.sum(THEIRS.tokens))
+    documents, tokens = session.execute(both).one()
+    return documents, int(tokens or 0)
+
+
 def _read_known(
     session: Session, target: TextVocabulary, source: TextVocabulary
-) -> Iterator[list[Any]]:
-    """Pages of (tokens, counts) of the documents that are in both."""
+) -> Iterator[Sequence[bytes]]:
+    """Pages of the packed counts of the documents that are in both."""
     both = _select_both(target, source, THEIRS.name, THEIRS.words).order_by(THEIRS.name)
-    counts = select(TextDocument.tokens, TextDocument.counts)
-    counts = counts.where(TextDocument.vocabulary_id == source.id)
+    counts = select(TextDocument.counts).where(TextDocument.vocabulary_id == source.id)
     sizes = session.execute(both.limit(AT_ONCE)).all()
     while sizes:
         for names in cut_pages((row.name, row.words) for row in sizes):
-            yield list(session.execute(counts.where(TextDocument.name.in_(names))))
+            yield session.scalars(counts.where(TextDocument.name.in_(names))).all()
         rest = both.where(THEIRS.name > sizes[-1].name)
         sizes = session.execute(rest.limit(AT_ONCE)).all()
 
