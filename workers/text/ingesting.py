@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from workers.runtime.run import InvalidInput, Run, TooLarge
 from workers.text.counting import CountedDocument
 from workers.text.counts import pack
-from workers.text.fields import Tokeniser
+from workers.text.fields import MAX_WORDS, Tokeniser
 from workers.text.loaded import TextWorker
 from workers.text.sources import open_documents
 from workers.text.vocabulary_contract import IngestRequest
-
-MAX_WORDS = 250_000  # distinct ones of a job: SQL takes 5 to 11 microseconds for each
 
 
 @dataclass
