@@ -60,7 +60,8 @@ class TrainRequest(Message):
         0.1,
         ge=0,
         le=0.5,
-        description="Part of the corpus to measure on: the end, or of each label.",
+        description="Part of the corpus to measure on: the end, or of the texts of each label; "
+        "texts that are equal are all held out, or none.",
     )
     patience: int = Field(
         3, ge=1, le=10_000, description="Epochs without a better held-out loss, then it stops."
@@ -82,7 +83,8 @@ class TrainResult(Message):
     model: str = Field("", description="Name and version.")
     kind: str
     metrics: dict[str, float] = Field(
-        description="Perplexity or accuracy; of the held-out part where the name says so."
+        description="Perplexity or accuracy by the weights that are kept: of the held-out part "
+        "where the name says so, or else of up to 100,000 tokens or 5,000 texts learned from."
     )
     epochs: int
     stopped_early: bool

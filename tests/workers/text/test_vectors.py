@@ -90,3 +90,9 @@ def test_equal_vectors_project_to_one_point():
     found = project(np.ones((3, 5)))
     assert not found.points.any()
     assert found.explained.tolist() == [0, 0]
+
+
+def test_vectors_of_another_format_are_refused():
+    tensors, about = pack_vectors(make_vectors())
+    with pytest.raises(ValueError, match="format"):
+        unpack_vectors(tensors, {**about, "format": 9})
