@@ -37,7 +37,7 @@ class TrainedModels:
 
     def __init__(self, sessions: Sessions, blobs: Blobs) -> None:
         self.sessions, self.blobs = sessions, blobs
-        self._kept: OrderedDict[tuple[str, str, str], tuple[Any, int]] = OrderedDict()  # bytes
+        self._kept: OrderedDict[tuple[str, str], tuple[Any, int]] = OrderedDict()  # bytes
 
     def open(self, tenant: str, asked: str, kind: Kind, build: Build[T]) -> tuple[str, T]:
         """(the full name, the model). Raises UnknownModel."""
@@ -45,7 +45,7 @@ class TrainedModels:
         name = str(models.ModelName(row.name, row.version))
         if row.origin["kind"] != kind:
             raise UnknownModel(f"{name} is a model of the kind {row.origin['kind']}, not {kind}.")
-        key = (tenant, name, row.sha256)  # the version of a deleted model may be given again
+        key = (tenant, name)
         if key not in self._kept:
             self._kept[key] = self._load(row, build)
         self._kept.move_to_end(key)
