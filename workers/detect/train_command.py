@@ -1,16 +1,12 @@
 """The command line of training: `python -m workers.detect.train --data DIR --out DIR`."""
 
 import json
-import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-import torch
 from rich.progress import Progress as Bar
-from torch import distributed
 
 from workers.detect.average_precision import Evaluation, draw_precision_recall
 from workers.detect.batches import Squares
@@ -22,6 +18,7 @@ from workers.detect.train import train
 from workers.detect.train_options import Progress, Trained, TrainOptions, split_parts
 from workers.detect.validation import LEAST_SCORE, measure
 from workers.detect.yolo_config import Preset, YoloConfig
+from workers.runtime.distributed import choose_own_device, join_others
 
 DETECTOR, METRICS, CURVES = "detector.safetensors", "metrics.json", "precision_recall.png"
 SURE = 0.5  # score; what is found with it or more is counted beside the average precision
@@ -33,14 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data = read_folder(given.data)
     options = make_options(given, len(data.names))
     classifier = load_classifier(given.pretrained) if given.pretrained else None
-    first = os.getenv("RANK", "0") == "0"
-    with join_others(given.threads), Bar(disable=not first) as bar:
+    with join_others(given.threads) as first, Bar(disable=not first) as bar:
         line = bar.add_task("training", total=1.0)
 
         def show(progress: Progress) -> None:
             bar.update(line, completed=progress.fraction, description=write_line(progress))
 
-        trained = train(options, data, show, given.out, choose_device(), classifier)
+        trained = train(options, data, show, given.out, choose_own_device(), classifier)
         if first:
             bar.console.print_json(data=write_results(trained, data, options, given.out))
 
@@ -82,27 +78,6 @@ def make_options(given: Namespace, classes: int) -> TrainOptions:
         patience=given.patience,
         seed=given.seed,
     )
-
-
-@contextmanager
-def join_others(threads: int) -> Iterator[None]:
-    """Take part in the training of several processes if torchrun started this one."""
-    torch.set_num_threads(threads)
-    if "RANK" not in os.environ:
-        yield
-        return
-    distributed.init_process_group()
-    try:
-        yield
-    finally:
-        distributed.destroy_process_group()
-
-
-def choose_device() -> torch.device:
-    """The CUDA device of this process, or the CPU where there is none."""
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.getenv("LOCAL_RANK", "0")))
 
 
 def write_line(progress: Progress) -> str:

@@ -1,16 +1,12 @@
 """The command line of training: `python -m workers.faces.train --data DIR --out DIR`."""
 
 import json
-import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-import torch
 from rich.progress import Progress as Bar
-from torch import distributed
 
 from workers.faces.evaluate import measure, score_pairs
 from workers.faces.folders import FaceFolders, read_folder
@@ -18,6 +14,7 @@ from workers.faces.metrics import draw_roc
 from workers.faces.siamese import Architecture, save_network, to_faces
 from workers.faces.train import Progress, Trained, TrainOptions, train
 from workers.faces.triplets import Mining
+from workers.runtime.distributed import choose_own_device, join_others
 
 NETWORK, METRICS, ROC = "siamese.safetensors", "metrics.json", "roc.png"
 
@@ -34,14 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         validation=given.validation,
         seed=given.seed,
     )
-    with join_others(), Bar(disable=os.getenv("RANK", "0") != "0") as bar:
+    with join_others() as first, Bar(disable=not first) as bar:
         line = bar.add_task("training", total=1.0)
 
         def show(progress: Progress) -> None:
             bar.update(line, completed=progress.fraction, description=write_line(progress))
 
-        trained = train(options, learning, show, given.out, choose_device())
-        if os.getenv("RANK", "0") == "0":
+        trained = train(options, learning, show, given.out, choose_own_device())
+        if first:
             bar.console.print_json(data=write_results(trained, test, given.out))
 
 
@@ -58,27 +55,6 @@ def read_arguments(arguments: Sequence[str] | None) -> Namespace:
     parser.add_argument("--channels", type=int, choices=(1, 3), default=1, help="grey or RGB")
     parser.add_argument("--seed", type=int, default=known.seed)
     return parser.parse_args(arguments)
-
-
-@contextmanager
-def join_others() -> Iterator[None]:
-    """Take part in the training of several processes if torchrun started this one."""
-    torch.set_num_threads(1)  # so small a network gains nothing from more
-    if "RANK" not in os.environ:
-        yield
-        return
-    distributed.init_process_group()
-    try:
-        yield
-    finally:
-        distributed.destroy_process_group()
-
-
-def choose_device() -> torch.device:
-    """The CUDA device of this process, or the CPU where there is none."""
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.getenv("LOCAL_RANK", "0")))
 
 
 def write_line(progress: Progress) -> str:
