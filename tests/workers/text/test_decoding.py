@@ -81,6 +81,7 @@ def test_files_of_a_zip_come_in_the_order_of_their_paths():
         (make_zip(a=b"x" * 50)[:60], "The zip cannot be read"),
         (make_zip(a=make_zip(b=b"x")), r"'a' is no utf-8 text \(application/zip\)"),
     ],
+    ids=["empty", "hidden", "outside", "damaged", "nested"],
 )
 def test_zips_that_cannot_be_used_are_refused(content: bytes, message: str):
     with pytest.raises(InvalidInput, match=message):

@@ -237,6 +237,7 @@ def test_a_corpus_is_a_text_or_the_files_of_a_zip():
         (b"\xff", "'The file' is no utf-8 at byte 0"),
         (make_zip({"a": b"\0"}), "'a' is no utf-8 text"),
     ],
+    ids=["empty", "blank", "other bytes", "no text"],
 )
 def test_a_corpus_without_text_is_refused(content: bytes, message: str):
     with pytest.raises(InvalidInput, match=message):
