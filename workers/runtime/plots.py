@@ -7,6 +7,7 @@ from warnings import catch_warnings, filterwarnings
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font_names
+from matplotlib.ticker import MaxNLocator
 
 SIZE = (8.0, 5.0)  # inches
 DPI = 110
@@ -25,6 +26,8 @@ def draw_curves(curves: Mapping[str, Curve], title: str, x: str, y: str) -> byte
         axes.plot(xs, ys, label=_shorten(name), marker="o" if len(xs) < 2 else None)
     axes.set(title=title, xlabel=x, ylabel=y)
     axes.grid(alpha=0.3)
+    if all(float(value).is_integer() for xs, _ in curves.values() for value in xs):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # half an epoch is none
     for text in axes.legend().get_texts():
         text.set_parse_math(False)  # names may come from outside, where "$" is a dollar
     return _write(figure)
@@ -37,6 +40,7 @@ def draw_points(
     figure = Figure((SIZE[0], SIZE[0]), DPI, layout="constrained")
     axes = figure.add_subplot()
     axes.scatter(xs, ys, s=8)
+    axes.margins(x=0.12)  # for the labels right of the dots
     for label, point in zip(labels, zip(xs, ys, strict=True), strict=True):
         axes.annotate(
             _shorten(label),
