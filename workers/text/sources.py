@@ -82,7 +82,8 @@ def _read_all(
     for number, text in enumerate(request.texts):
         allowance.take(len(text.encode()))
         name = request.ids[number] if request.ids else hashlib.sha256(text.encode()).hexdigest()
-        yield _need_tokens(_count(name, [text], tokeniser))
+        called = "" if request.ids else f"Text {number}, counted from 0,"
+        yield _need_tokens(_count(name, [text], tokeniser), called)
     for number, blob_id in enumerate(request.files):
         given = request.file_ids[number] if request.file_ids else None
         with open_parts(open_file(blob_id), request.encoding, allowance) as parts:
@@ -184,10 +185,10 @@ def _count(name: str, texts: Iterable[str], tokeniser: Tokeniser) -> Document:
     return Document(name, digest.hexdigest(), counts, counts.total(), too_long)
 
 
-def _need_tokens(document: Document) -> Document:
-    """Raises InvalidInput for a document that has none."""
+def _need_tokens(document: Document, called: str = "") -> Document:
+    """Raises InvalidInput for a document that has none, as `called` or by its name."""
     if not document.tokens + document.too_long:
-        raise InvalidInput(f"{document.name!r} has no token. Leave it out.")
+        raise InvalidInput(f"{called or repr(document.name)} has no token. Leave it out.")
     return document
 
 

@@ -172,6 +172,7 @@ def test_what_cannot_be_counted_is_named(content: bytes, values: dict[str, Any],
 
 def test_a_text_without_a_token_is_named():
     assert "'second' has no token" in refuse(texts=["one", "--"], ids=["first", "second"])
+    assert "Text 1, counted from 0, has no token" in refuse(texts=["one", "--"])
 
 
 def test_a_job_reads_a_limited_number_of_bytes(monkeypatch: pytest.MonkeyPatch):
