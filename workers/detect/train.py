@@ -2,7 +2,6 @@
 
 import copy
 import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
@@ -30,17 +29,15 @@ from workers.detect.train_options import (
 from workers.detect.validation import LEAST_SCORE, measure
 from workers.detect.weights import (
     as_one_batch,
-    copy_weights,
     digest,
     make_network,
     make_optimiser,
     move_average,
-    pack,
-    unpack,
 )
 from workers.detect.yolo_loss import yolo_loss
 from workers.detect.yolo_v1 import ImageClassifier
-from workers.runtime.tensors import read_tensors, write_tensors
+from workers.runtime.clock import Clock
+from workers.runtime.tensors import copy_weights, read_parts, write_parts
 
 CPU = torch.device("cpu")
 CHECKPOINT = "checkpoint.safetensors"
@@ -70,24 +67,21 @@ def train(
     """
     training = Training(options, data, checkpoint_dir / CHECKPOINT, device, classifier)
     training.resume()
-    due = {"report": 0.0, "save": time.monotonic() + save_every}
+    reporting, saving = Clock(report_every, first=0.0), Clock(save_every)
 
     def look_up() -> None:
-        if training.rank == 0 and time.monotonic() >= due["report"]:
+        if training.rank == 0 and reporting.is_due():
             report(training.describe())
-            due["report"] = time.monotonic() + report_every
 
     while not training.is_over():
         training.advance()
         if training.has_seen_all():
             training.end_epoch(look_up)
-            due["report"] = 0.0
+            reporting.due = 0.0
         look_up()
-        if time.monotonic() >= due["save"] or training.is_over():
-            began = time.monotonic()
+        if saving.is_due() or training.is_over():
             training.save()
-            took = time.monotonic() - began
-            due["save"] = time.monotonic() + max(save_every, SAVING * took)
+            saving.wait(SAVING)
     return training.finish()
 
 
@@ -262,16 +256,15 @@ class Training:
             "history": [asdict(epoch) for epoch in self.history],
             "place": self.place,
         }
-        write_tensors(self.checkpoint, pack(parts), about)
+        write_parts(self.checkpoint, parts, about)
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one."""
         if not self.checkpoint.exists():
             return
-        tensors, about = read_tensors(self.checkpoint)
+        parts, about = read_parts(self.checkpoint)
         if about["origin"] != self.origin:
             raise ValueError(f"{self.checkpoint} is of a training with other options or data.")
-        parts = unpack(tensors)
         self.network.load_state_dict(parts.pop("network"))
         self.average.load_state_dict(parts.pop("average"))
         self.best = parts.pop("best")

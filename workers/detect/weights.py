@@ -1,10 +1,9 @@
 """The weights of a detector in training: the first ones, what moves them, and their average."""
 
 import hashlib
-from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from workers.detect.train_options import TrainOptions
@@ -46,10 +45,6 @@ def move_average(average: nn.Module, network: nn.Module, share: float) -> None:
             old.copy_(new[name])
 
 
-def copy_weights(network: nn.Module) -> dict[str, Tensor]:
-    return {name: weights.detach().cpu().clone() for name, weights in network.state_dict().items()}
-
-
 def digest(network: nn.Module) -> str:
     """The same for the same weights."""
     whole = hashlib.sha256()
@@ -62,17 +57,3 @@ def as_one_batch(network: Yolo) -> Yolo:
     """Let batch normalisation see the pictures of all processes; CUDA alone can."""
     made: Yolo = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return made
-
-
-def pack(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Groups of tensors under one name each, "group/name"."""
-    return {f"{part}/{name}": one for part, own in parts.items() for name, one in own.items()}
-
-
-def unpack(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """What was packed."""
-    parts: dict[str, dict[str, Tensor]] = {}
-    for place, tensor in tensors.items():
-        part, name = place.split("/")
-        parts.setdefault(part, {})[name] = tensor
-    return parts

@@ -19,7 +19,7 @@ from workers.faces.folders import FaceFolders
 from workers.faces.metrics import equal_error_rate
 from workers.faces.siamese import Architecture, SiameseNet, to_faces, to_unit
 from workers.faces.triplets import Mining, contrastive_losses, mine_triplets, triplet_losses
-from workers.runtime.tensors import read_parts, write_parts
+from workers.runtime.tensors import copy_weights, read_parts, write_parts
 
 CPU = torch.device("cpu")
 CHECKPOINT = "checkpoint.safetensors"
@@ -241,10 +241,6 @@ def take_share(faces: int, rank: int, world: int) -> slice:
         raise ValueError(f"{world} processes cannot share a batch of {faces} faces equally.")
     size = faces // world
     return slice(rank * size, (rank + 1) * size)
-
-
-def copy_weights(network: nn.Module) -> dict[str, Tensor]:
-    return {name: weights.detach().cpu().clone() for name, weights in network.state_dict().items()}
 
 
 if __name__ == "__main__":

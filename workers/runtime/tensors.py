@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 ENTRY = "about"  # the JSON in the file's header; one file, for two cannot be replaced at once
 
@@ -61,3 +61,8 @@ def read_parts(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]
         part, key = name.split("/")
         parts.setdefault(part, {})[key] = tensor
     return parts, about
+
+
+def copy_weights(network: nn.Module) -> dict[str, Tensor]:
+    """On the CPU, and unchanged by what becomes of the network."""
+    return {name: weights.detach().cpu().clone() for name, weights in network.state_dict().items()}

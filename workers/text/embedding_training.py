@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workers.runtime.clock import Clock
 from workers.runtime.run import InvalidInput
 from workers.runtime.tensors import write_parts
 from workers.text.embedding import METHODS, Method, Table, Tables
@@ -20,7 +21,6 @@ from workers.text.train import (
     REPORT_EVERY,
     SAVE_EVERY,
     SAVING,
-    Clock,
     Diverged,
     make_origin,
     open_checkpoint,

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from workers.runtime.clock import Clock
 from workers.runtime.run import Run
-from workers.text.train import Clock
 
 PREVIEW_EVERY = 5.0  # seconds between pictures, at least
 DRAWING = 50  # times as long as drawing took, nothing is drawn

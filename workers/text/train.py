@@ -1,7 +1,6 @@
 """Trains language models and classifiers: `python -m workers.text.train --data FILE --out DIR`."""
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from workers.runtime.clock import Clock
 from workers.runtime.run import InvalidInput
 from workers.runtime.tensors import read_parts, write_parts
 from workers.text.lessons import Lesson, Network, TrainOptions, Watch
@@ -94,28 +94,6 @@ def train(
             training.save()
             saving.wait(SAVING)
     return training.finish()
-
-
-class Clock:
-    """Says when some seconds have gone by."""
-
-    def __init__(self, seconds: float, first: float | None = None) -> None:
-        """`first`: seconds until it is due for the first time, if other than later."""
-        self.seconds = seconds
-        self.due = time.monotonic() + (seconds if first is None else first)
-        self.rang = 0.0
-
-    def is_due(self) -> bool:
-        now = time.monotonic()
-        if now < self.due:
-            return False
-        self.rang, self.due = now, now + self.seconds
-        return True
-
-    def wait(self, times: float) -> None:
-        """Be due only after so many times what was done since it was due."""
-        now = time.monotonic()
-        self.due = now + max(self.seconds, times * (now - self.rang))
 
 
 class Training:
