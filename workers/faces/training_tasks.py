@@ -33,7 +33,7 @@ from workers.faces.training_contract import (
     TrainResult,
 )
 from workers.runtime.answers import answer_each
-from workers.runtime.checkpoints import open_checkpoints
+from workers.runtime.checkpoints import drop_checkpoints, open_checkpoints
 from workers.runtime.images import encode_jpeg
 from workers.runtime.run import InvalidInput, JobError, Run
 
@@ -122,7 +122,7 @@ def _register(
     path = folder / "model.safetensors"
     save_network(network, path)
     upload = worker.blobs.put(run.tenant, [path.read_bytes()], MODEL_LIMIT)
-    shutil.rmtree(folder)
+    drop_checkpoints(run, folder)
     origin = {
         **run.request.model_dump(mode="json", exclude={"name"}),
         "job": run.job_id,

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import event
-from sqlalchemy.orm import Session
 
+from workers.runtime.checkpoints import drop_checkpoints
 from workers.runtime.run import InvalidInput, Run
 from workers.text.train import CHECKPOINT, UnusableCheckpoint
 
@@ -28,14 +27,7 @@ def learn_on(run: Run[Any], folder: Path, learn: Callable[[], T]) -> T:
     except InvalidInput:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-    def drop_after_commit(session: Session) -> None:
-        def drop(_: Session) -> None:
-            shutil.rmtree(folder, ignore_errors=True)
-
-        event.listen(session, "after_commit", drop, once=True)
-
-    run.effects.append(drop_after_commit)
+    drop_checkpoints(run, folder)
     return learned
 
 
