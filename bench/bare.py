@@ -13,8 +13,9 @@ import torch
 
 from bench.pictures import MODEL
 from shared.settings import read_settings
-from workers.detect.contract import OBJECTS, ObjectsRequest
-from workers.detect.worker import DetectWorker
+from workers.detect.loaded import DetectWorker
+from workers.detect.objects_contract import OBJECTS, ObjectsRequest
+from workers.detect.objects_tasks import objects
 from workers.runtime.run import JobError, Run
 
 BATCH = OBJECTS.max_batch
@@ -33,21 +34,23 @@ class Detector:
         """The result of each picture as JSON values; fields of the request. Raises JobError."""
         request = ObjectsRequest(**{"picture": "", "model": MODEL} | fields)
         results = []
-        for answer in self.worker.objects([_make_run(request, one) for one in pictures]):
+        runs = [_make_run(request, place, one) for place, one in enumerate(pictures)]
+        for answer in objects(self.worker, runs):
             if isinstance(answer, JobError):
                 raise answer
             results.append(answer.model_dump(mode="json"))
         return results
 
 
-def _make_run(request: ObjectsRequest, picture: bytes) -> Run[ObjectsRequest]:
+def _make_run(request: ObjectsRequest, place: int, picture: bytes) -> Run[ObjectsRequest]:
     return Run(
-        job_id="",
+        job_id=str(place),
         tenant="",
         request=request,
         read=partial(_give, picture),
         save=_refuse,
         report=_refuse,
+        tell=_refuse,
         stop_requested=bool,
     )
 

@@ -13,7 +13,7 @@ from bench.bare import Detector
 from bench.options import Options
 from bench.report import Report
 from workers.detect.average_precision import Curve, Detections, evaluate
-from workers.detect.contract import SCORE_THRESHOLDS
+from workers.detect.fields import SCORE_THRESHOLDS
 from workers.detect.labelled import Labels
 
 PARTS = ("train_pairs.txt", "val_pairs.txt")  # of CamVid: a picture and its mask in each line

@@ -40,7 +40,10 @@ SIGNATURES = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"PK\x03\x04", "application/zip"),
+    (b"\x1aE\xdf\xa3", "video/x-matroska"),  # and WebM, which is one
 )
+RIFF = {b"WEBP": "image/webp", b"AVI ": "video/x-msvideo"}  # by what the container holds
+MOVIE_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free")  # one of them begins an MP4 or MOV
 
 
 class TooBig(ValueError):
@@ -237,8 +240,10 @@ def sniff(head: bytes) -> str:
     for signature, media_type in SIGNATURES:
         if head.startswith(signature):
             return media_type
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
+    if head[:4] == b"RIFF" and head[8:12] in RIFF:
+        return RIFF[head[8:12]]
+    if head[4:8] in MOVIE_ATOMS and head[:2] == b"\0\0":  # after the atom's length
+        return "video/mp4"
     if head and b"\0" not in head:
         return "text/plain"
     return "application/octet-stream"

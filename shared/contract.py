@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, WithJsonSchema
 BLOB_PATTERN = r"^[0-9a-f]{64}$"  # the sha256 of its content
 LONG = "-long"  # ends the name of a worker's queue for jobs of minutes
 PICTURES = ("image/jpeg", "image/png", "image/webp")
+VIDEOS = ("video/mp4", "video/x-matroska", "video/x-msvideo")  # MOV is as MP4, WebM as MKV
 
 
 @dataclass(frozen=True)

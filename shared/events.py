@@ -27,7 +27,7 @@ class Event:
     """One entry of a job's stream; `id` is "" for a snapshot made from the job row."""
 
     job_id: str
-    kind: str  # queued, running, progress, preview, succeeded, failed, cancelled
+    kind: str  # queued, running, progress, preview, partial, succeeded, failed, cancelled
     data: dict[str, Any] = field(default_factory=dict)
     id: str = ""
 

@@ -21,6 +21,7 @@ class Desk(Generic[W]):
     worker: W
     tenant: str = field(default_factory=new_id)
     steps: list[dict[str, Any]] = field(default_factory=list)  # the events of all jobs
+    lines: list[dict[str, Any]] = field(default_factory=list)  # the parts of all answers
     stops: Callable[[], bool] = lambda: False
 
     def add(self, content: bytes) -> str:
@@ -38,6 +39,7 @@ class Desk(Generic[W]):
             read=self.read,
             save=self.add,
             report=self.steps.append,
+            tell=self.lines.extend,
             stop_requested=self.stops,
             key_id=7,
         )

@@ -11,7 +11,7 @@ from torch import Tensor
 from workers.detect.augment import Augmentation, draw_change, to_square
 from workers.detect.average_precision import ignored
 from workers.detect.labelled import LabelledPicture, Labels
-from workers.detect.process import Fit, letterbox
+from workers.detect.process import fit_picture, letterbox
 from workers.detect.yolo_config import YoloConfig
 from workers.detect.yolo_grid import GridTruth, encode
 
@@ -66,13 +66,6 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.pixels)
-
-
-def fit_picture(width: int, height: int, side: int, bordered: bool) -> Fit:
-    """Where a picture lies on the square: centred between grey borders, or stretched over it."""
-    if bordered:
-        return Fit.of(width, height, side)
-    return Fit((width, height), (side, side), (0, 0), side)
 
 
 def draw_order(count: int, batch: int, seed: int, epoch: int) -> np.ndarray:

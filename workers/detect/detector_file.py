@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -21,11 +21,18 @@ CLASSIFIER = "atelier-yolo-classifier-1"
 
 @dataclass(frozen=True)
 class Detector:
+    """A network and what it takes to use it."""
+
     network: Yolo  # in eval, on the CPU
     names: tuple[str, ...]  # of the classes
     bordered: bool  # pictures lie between grey borders on the square; otherwise stretched over it
     suppression: Suppression = field(default_factory=Suppression)
     metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def side(self) -> int:
+        """Pixels of the square the network sees."""
+        return self.network.config.side
 
 
 class About(BaseModel):
@@ -54,8 +61,8 @@ class About(BaseModel):
         return self
 
 
-def save_detector(detector: Detector, path: Path) -> None:
-    """Replace the file as a whole; equal detectors give equal files."""
+def pack_detector(detector: Detector) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(tensors, what they are); equal detectors give equal ones."""
     about = About(
         format="atelier-yolo-1",
         network=detector.network.config,
@@ -64,12 +71,11 @@ def save_detector(detector: Detector, path: Path) -> None:
         suppression=detector.suppression,
         metrics=detector.metrics,
     )
-    write_tensors(path, detector.network.state_dict(), about.model_dump())
+    return detector.network.state_dict(), about.model_dump()
 
 
-def load_detector(path: Path) -> Detector:
-    """As it was saved; raises ValueError if the file holds no detector, whatever it holds."""
-    tensors, told = read_tensors(path)
+def unpack_detector(tensors: dict[str, Tensor], told: dict[str, Any]) -> Detector:
+    """As it was packed; raises ValueError if that is no detector, whatever it is."""
     about = About.model_validate_json(json.dumps(told))  # strict JSON: no texts for numbers
     with torch.device("meta"):  # a file that lies about its network takes no memory
         network = Yolo(about.network)
@@ -77,6 +83,16 @@ def load_detector(path: Path) -> Detector:
     return Detector(
         network.eval(), tuple(about.names), about.bordered, about.suppression, about.metrics
     )
+
+
+def save_detector(detector: Detector, path: Path) -> None:
+    """Replace the file as a whole; equal detectors give equal files."""
+    write_tensors(path, *pack_detector(detector))
+
+
+def load_detector(path: Path) -> Detector:
+    """As it was saved; raises ValueError if the file holds no detector, whatever it holds."""
+    return unpack_detector(*read_tensors(path))
 
 
 def save_classifier(classifier: ImageClassifier, path: Path) -> None:

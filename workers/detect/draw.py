@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from workers.detect.contract import Box
+from workers.detect.objects_contract import Box
 
 Color = tuple[int, int, int]
 Place = tuple[float, float, float, float]  # left, top, right, bottom

@@ -4,17 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shared.weights import locate
-from workers.detect.contract import Model
 from workers.detect.darknet import load_darknet
+from workers.detect.fields import Published
 from workers.detect.model import YoloV3Tiny
 from workers.detect.nanodet import NanoDet
 from workers.detect.nanodet_weights import load_nanodet
 
-Detector = YoloV3Tiny | NanoDet  # both take a picture of 416 x 416 pixels
 LABELS = "coco.names"  # the classes of all of them, in the order of their scores
 
 
-def load_detector(name: Model, folder: Path) -> Detector:
+def load_published(name: Published, folder: Path) -> YoloV3Tiny | NanoDet:
     """The network of a name in PUBLISHED, on the CPU, ready for inference.
 
     Raises MissingWeights or DamagedWeights if its files in the folder are not there or not intact.
@@ -35,7 +34,7 @@ def load_yolov3_tiny(folder: Path) -> YoloV3Tiny:
     return network
 
 
-PUBLISHED: dict[Model, Callable[[Path], Detector]] = {
+PUBLISHED: dict[Published, Callable[[Path], YoloV3Tiny | NanoDet]] = {
     "nanodet-g": load_nanodet_g,
     "yolov3-tiny": load_yolov3_tiny,
 }

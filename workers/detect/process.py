@@ -45,6 +45,13 @@ class Fit:
         return torch.tensor([inside_width / width, inside_height / height]).repeat(2)
 
 
+def fit_picture(width: int, height: int, side: int, bordered: bool) -> Fit:
+    """Where a picture lies on the square: centred between grey borders, or stretched over it."""
+    if bordered:
+        return Fit.of(width, height, side)
+    return Fit((width, height), (side, side), (0, 0), side)
+
+
 def letterbox(picture: Image.Image, fit: Fit) -> np.ndarray:
     """The picture on a grey square, (side, side, 3) uint8."""
     square = Image.new("RGB", (fit.side, fit.side), GREY)

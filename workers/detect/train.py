@@ -36,11 +36,11 @@ from workers.detect.weights import (
 )
 from workers.detect.yolo_loss import yolo_loss
 from workers.detect.yolo_v1 import ImageClassifier
+from workers.runtime.checkpoints import CHECKPOINT, read_checkpoint
 from workers.runtime.clock import Clock
-from workers.runtime.tensors import copy_weights, read_parts, write_parts
+from workers.runtime.tensors import copy_weights, write_parts
 
 CPU = torch.device("cpu")
-CHECKPOINT = "checkpoint.safetensors"
 REPORT_EVERY = 0.5  # seconds
 SAVE_EVERY = 30.0  # seconds between checkpoints
 SAVING = 20  # times as long as saving took, training goes on before the next time
@@ -62,8 +62,8 @@ def train(
     options and data give the same weights, bit for bit on a CPU, even if it was stopped and
     resumed: chance depends on the seed, the epoch and the picture. `report` may raise to stop it.
     Under torchrun the processes share each batch, and only the first one reports and saves.
-    Raises Diverged, and ValueError for data without objects to learn, a batch that cannot be
-    shared, a network of other classes or a checkpoint of other options or data.
+    Raises Diverged, UnusableCheckpoint, also for one of other options or data, and ValueError for
+    data without objects to learn, a batch that cannot be shared or a network of other classes.
     """
     training = Training(options, data, checkpoint_dir / CHECKPOINT, device, classifier)
     training.resume()
@@ -259,12 +259,10 @@ class Training:
         write_parts(self.checkpoint, parts, about)
 
     def resume(self) -> None:
-        """Go on from the checkpoint, if there is one."""
+        """Go on from the checkpoint, if there is one. Raises UnusableCheckpoint."""
         if not self.checkpoint.exists():
             return
-        parts, about = read_parts(self.checkpoint)
-        if about["origin"] != self.origin:
-            raise ValueError(f"{self.checkpoint} is of a training with other options or data.")
+        parts, about = read_checkpoint(self.checkpoint, self.origin)
         self.network.load_state_dict(parts.pop("network"))
         self.average.load_state_dict(parts.pop("average"))
         self.best = parts.pop("best")

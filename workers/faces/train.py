@@ -19,10 +19,10 @@ from workers.faces.folders import FaceFolders
 from workers.faces.metrics import equal_error_rate
 from workers.faces.siamese import Architecture, SiameseNet, to_faces, to_unit
 from workers.faces.triplets import Mining, contrastive_losses, mine_triplets, triplet_losses
-from workers.runtime.tensors import copy_weights, read_parts, write_parts
+from workers.runtime.checkpoints import CHECKPOINT, read_checkpoint
+from workers.runtime.tensors import copy_weights, write_parts
 
 CPU = torch.device("cpu")
-CHECKPOINT = "checkpoint.safetensors"
 
 
 @dataclass(frozen=True)
@@ -187,9 +187,7 @@ class Training:
         """Go on from the checkpoint, if there is one."""
         if not self.checkpoint.exists():
             return
-        parts, about = read_parts(self.checkpoint)
-        if about["origin"] != self.origin:
-            raise ValueError(f"{self.checkpoint} is of a training with other options or data.")
+        parts, about = read_checkpoint(self.checkpoint, self.origin)
         self.network.load_state_dict(parts.pop("network"))
         self.best = parts.pop("best")
         states = {int(part.removeprefix("optimiser.")): own for part, own in parts.items()}

@@ -2,15 +2,29 @@
 
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import event
 from sqlalchemy.orm import Session
+from torch import Tensor
 
 from shared.settings import Settings
-from workers.runtime.run import Run
+from workers.runtime.run import InvalidInput, Run
+from workers.runtime.tensors import read_parts
+
+log = structlog.get_logger()
+
+CHECKPOINT = "checkpoint.safetensors"  # in the folder of its job
+
+T = TypeVar("T")
+
+
+class UnusableCheckpoint(ValueError):
+    """It is damaged, or of another training."""
 
 
 def open_checkpoints(settings: Settings, job_id: str) -> Path:
@@ -22,6 +36,43 @@ def open_checkpoints(settings: Settings, job_id: str) -> Path:
             if time.time() - folder.stat().st_mtime > settings.max_deadline:
                 shutil.rmtree(folder, ignore_errors=True)
     return checkpoints / job_id
+
+
+def read_checkpoint(
+    path: Path, origin: dict[str, Any]
+) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """(tensors by part, what they are). Raises UnusableCheckpoint, also for another `origin`."""
+    try:
+        parts, about = read_parts(path)
+    except ValueError as error:
+        raise UnusableCheckpoint(str(error)) from error
+    if about["origin"] != origin:
+        raise UnusableCheckpoint(f"{path} is of a training with other options or data.")
+    return parts, about
+
+
+def learn_on(run: Run[Any], folder: Path, learn: Callable[[], T]) -> T:
+    """What `learn` learns, from the start if it cannot use the checkpoint in the folder.
+
+    The folder is removed once the outcome is committed, for until then the job may be claimed
+    again; at once if it is refused. Raises InvalidInput for what diverged or learned nothing.
+    """
+    try:
+        learned = _learn_afresh_if_need_be(folder, learn)
+    except InvalidInput:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    drop_checkpoints(run, folder)
+    return learned
+
+
+def _learn_afresh_if_need_be(folder: Path, learn: Callable[[], T]) -> T:
+    try:
+        return learn()
+    except UnusableCheckpoint as error:
+        log.warning("checkpoint not used, training starts again", error=str(error))
+        (folder / CHECKPOINT).unlink()
+        return learn()
 
 
 def drop_checkpoints(run: Run[Any], folder: Path) -> None:

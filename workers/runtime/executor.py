@@ -234,6 +234,9 @@ class Executor:
                 sent_at = time.monotonic()
                 self.events.publish([Event(claim.id, kind, progress)])
 
+        def tell(lines: list[dict[str, Any]]) -> None:
+            self.events.publish([Event(claim.id, "partial", {"lines": lines})])
+
         def read(blob_id: str) -> bytes:
             try:
                 return self.blobs.read(claim.tenant, blob_id)
@@ -251,6 +254,7 @@ class Executor:
             read=read,
             save=save,
             report=report,
+            tell=tell,
             stop_requested=lambda: self.heartbeat.order(claim.id) is not None,
             key_id=claim.key_id,
         )

@@ -46,6 +46,7 @@ class Run(Generic[R]):
     read: Callable[[str], bytes]  # the content of a blob
     save: Callable[[bytes], str]  # content -> the id of a new blob; its type is sniffed
     report: Callable[[dict[str, Any]], None]  # publishes one event
+    tell: Callable[[list[dict[str, Any]]], None]  # publishes a part of the answer
     stop_requested: Callable[[], bool]
     key_id: int | None = None  # the API key it was submitted with
     effects: list[Effect] = field(default_factory=list)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from workers.runtime.answers import answer_each
-from workers.runtime.checkpoints import open_checkpoints
+from workers.runtime.checkpoints import learn_on, open_checkpoints
 from workers.runtime.plots import draw_curves, draw_points
+from workers.runtime.reporting import Reporter
 from workers.runtime.run import InvalidInput, JobError, Run, TooLarge
 from workers.text.corpora import WordChoice, check_size
 from workers.text.embedding_contract import (
@@ -37,8 +38,6 @@ from workers.text.loaded import TextWorker
 from workers.text.pairs import Sentences
 from workers.text.projection import Projection
 from workers.text.projection import project as project_vectors
-from workers.text.reporting import Reporter
-from workers.text.resuming import learn_on
 from workers.text.sources import read_corpus
 from workers.text.tokenise import cut
 from workers.text.vectors import WordVectors, pack_vectors, unpack_vectors

@@ -10,20 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workers.runtime.checkpoints import CHECKPOINT, read_checkpoint
 from workers.runtime.clock import Clock
 from workers.runtime.run import InvalidInput
 from workers.runtime.tensors import write_parts
 from workers.text.embedding import METHODS, Method, Table, Tables
 from workers.text.pairs import Epoch, Noise, Sentences, weigh_words
 from workers.text.train import (
-    CHECKPOINT,
     CPU,
     REPORT_EVERY,
     SAVE_EVERY,
     SAVING,
     Diverged,
     make_origin,
-    open_checkpoint,
 )
 
 POINTS = 200  # of the curve of the loss
@@ -195,7 +194,7 @@ class Training:
         """Go on from the checkpoint, if there is one. Raises UnusableCheckpoint."""
         if not self.checkpoint.exists():
             return
-        parts, about = open_checkpoint(self.checkpoint, self.origin)
+        parts, about = read_checkpoint(self.checkpoint, self.origin)
         known = {name: Table(table.to(self.device)) for name, table in parts["tables"].items()}
         self.tables = Tables(known["inputs"], known["outputs"])
         self.epoch, self.batch = about["epoch"], about["batch"]

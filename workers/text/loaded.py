@@ -4,7 +4,9 @@ from shared.blobs import Blobs
 from shared.db import open_db
 from shared.settings import Settings
 from workers.runtime.devices import choose_device
-from workers.text.trained import TrainedModels
+from workers.runtime.trained import TrainedModels
+
+WORKER = "text"  # its name in the registry of models
 
 
 class TextWorker:
@@ -15,4 +17,4 @@ class TextWorker:
         self.device = choose_device(settings.device)
         self.sessions = open_db(settings.database, pool_size=2)
         self.blobs = Blobs(settings.blobs, self.sessions)
-        self.models = TrainedModels(self.sessions, self.blobs)
+        self.models = TrainedModels(WORKER, self.sessions, self.blobs)

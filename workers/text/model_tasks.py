@@ -14,10 +14,11 @@ from shared.models import ModelName, delete_model, list_models, promote_version
 from shared.models import UnknownModel as NoSuchModel
 from workers.runtime.answers import answer_each
 from workers.runtime.run import InvalidInput, JobError, Run
+from workers.runtime.trained import UnknownModel
 from workers.text.classifier import weigh_labels
 from workers.text.evaluate import to_perplexity
 from workers.text.generate import join_texts, write_text
-from workers.text.loaded import TextWorker
+from workers.text.loaded import WORKER, TextWorker
 from workers.text.model_contract import (
     Classified,
     ClassifyRequest,
@@ -30,10 +31,8 @@ from workers.text.model_contract import (
     ModelView,
     PromoteRequest,
 )
-from workers.text.refusals import UnknownModel
 from workers.text.saved import KnownLabels, load_classifier, load_language
 from workers.text.tokenise import cut
-from workers.text.trained import WORKER
 
 STEP = 50  # tokens between two reports of progress
 

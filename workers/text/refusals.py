@@ -33,12 +33,6 @@ class ChangedDocument(JobError):
     code = "changed_document"
 
 
-class UnknownModel(JobError):
-    """There is no such model, or it is another tenant's, or of another kind."""
-
-    code = "unknown_model"
-
-
 class UnknownWord(JobError):
     """The model or version does not know the word that was asked about."""
 

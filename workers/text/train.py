@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from workers.runtime.checkpoints import CHECKPOINT, read_checkpoint
 from workers.runtime.clock import Clock
 from workers.runtime.run import InvalidInput
-from workers.runtime.tensors import read_parts, write_parts
+from workers.runtime.tensors import write_parts
 from workers.text.lessons import Lesson, Network, TrainOptions, Watch
 from workers.text.recurrent import State
 from workers.text.saved import list_weights, load_weights
 
 CPU = torch.device("cpu")
-CHECKPOINT = "checkpoint.safetensors"
 FORMAT = 2  # of it
 REPORT_EVERY = 0.5  # seconds
 SAVE_EVERY = 10.0  # seconds, between checkpoints within an epoch and at its end
@@ -30,10 +30,6 @@ SAVING = 20  # times as long as saving took, training goes on before the next ti
 
 class Diverged(InvalidInput):
     """The loss is no number any more."""
-
-
-class UnusableCheckpoint(ValueError):
-    """It is damaged, or of another training."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +200,7 @@ class Training:
         """Go on from the checkpoint, if there is one. Raises UnusableCheckpoint."""
         if not self.checkpoint.exists():
             return
-        parts, about = open_checkpoint(self.checkpoint, self.origin)
+        parts, about = read_checkpoint(self.checkpoint, self.origin)
         load_weights(self.network, parts.pop("network"))
         self.best = parts.pop("best")
         self.losses, self.held_out = about["losses"], about["held_out"]
@@ -239,19 +235,6 @@ def copy_weights(network: nn.Module) -> dict[str, Tensor]:
 def make_origin(options: Any, corpus: str) -> dict[str, Any]:
     """What a checkpoint must be of to be gone on from: options (a dataclass), hash of a corpus."""
     return {"format": FORMAT, "options": asdict(options), "corpus": corpus}
-
-
-def open_checkpoint(
-    path: Path, origin: dict[str, Any]
-) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-    """(tensors by part, what they are). Raises UnusableCheckpoint."""
-    try:
-        parts, about = read_parts(path)
-    except ValueError as error:
-        raise UnusableCheckpoint(str(error)) from error
-    if about["origin"] != origin:
-        raise UnusableCheckpoint(f"{path} is of a training with other options or data.")
-    return parts, about
 
 
 def _list_parts(state: State | None) -> tuple[Tensor, ...]:

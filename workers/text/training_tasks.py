@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 
 from workers.runtime.answers import answer_each
-from workers.runtime.checkpoints import open_checkpoints
+from workers.runtime.checkpoints import learn_on, open_checkpoints
 from workers.runtime.plots import draw_curves
+from workers.runtime.reporting import Reporter
 from workers.runtime.run import JobError, Run, TooLarge
 from workers.text.evaluate import check_learned, measure
 from workers.text.generate import write_text
@@ -15,8 +16,6 @@ from workers.text.lessons import ClassifierLesson, LanguageLesson, TrainOptions,
 from workers.text.loaded import TextWorker
 from workers.text.model_contract import TrainRequest, TrainResult
 from workers.text.reader import Architecture
-from workers.text.reporting import Reporter
-from workers.text.resuming import learn_on
 from workers.text.saved import pack_model
 from workers.text.train import Progress
 from workers.text.train import train as train_network

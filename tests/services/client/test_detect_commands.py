@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from services.client.cli import app
 from services.client.detect_commands import Model
 from tests.services.client.fake_api import DRAWN, KEY, FakeApi, drop, refuse
-from workers.detect.contract import SCORE_THRESHOLDS
+from workers.detect.fields import SCORE_THRESHOLDS
 
 ROOT = Path(__file__).parents[3]
 

@@ -1,19 +1,16 @@
 """The real network and photographs, fetched once to where the product keeps them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from shared.blobs import sniff
 from shared.settings import Settings
 from shared.weights import locate
-from workers.detect.contract import ObjectsRequest
+from tests.workers.detect.desk import Desk
 from workers.detect.darknet import load_darknet
+from workers.detect.loaded import DetectWorker
 from workers.detect.model import YoloV3Tiny
-from workers.detect.worker import DetectWorker
-from workers.runtime.run import Run
 
 
 @pytest.fixture(scope="session")
@@ -24,39 +21,30 @@ def network(weights: Path) -> YoloV3Tiny:
     return loaded.eval()
 
 
-@pytest.fixture(scope="session")
-def worker(weights: Path) -> DetectWorker:
-    made = DetectWorker(Settings(weights_dir=weights, device="cpu"))
-    made.warm_up()
-    return made
-
-
-@dataclass
-class Jobs:
-    """Makes runs without a queue or a store, and keeps what they save."""
-
-    saved: dict[str, tuple[bytes, str]] = field(default_factory=dict)
-
-    def make(self, content: bytes, **request: object) -> Run[ObjectsRequest]:
-        return Run(
-            job_id="job",
-            tenant="tenant",
-            request=ObjectsRequest(picture="0" * 64, **request),
-            read=lambda _: content,
-            save=self._save,
-            report=lambda _: None,
-            stop_requested=lambda: False,
-        )
-
-    def _save(self, content: bytes) -> str:
-        blob = f"{len(self.saved):064x}"
-        self.saved[blob] = (content, sniff(content))
-        return blob
+@pytest.fixture
+def worker(database_url: str, weights: Path, tmp_path: Path) -> Iterator[DetectWorker]:
+    """On a new database: the test runs on SQLite and on PostgreSQL."""
+    yield from _open(database_url, weights, tmp_path)
 
 
 @pytest.fixture
-def jobs() -> Jobs:
-    return Jobs()
+def desk(worker: DetectWorker) -> Desk:
+    """A new tenant, and the worker that does its jobs."""
+    return Desk(worker)
+
+
+@pytest.fixture
+def sqlite_desk(sqlite_database_url: str, weights: Path, tmp_path: Path) -> Iterator[Desk]:
+    """On SQLite alone: for what does not depend on the database."""
+    for opened in _open(sqlite_database_url, weights, tmp_path):
+        yield Desk(opened)
+
+
+def _open(url: str, weights: Path, home: Path) -> Iterator[DetectWorker]:
+    settings = Settings(home=home, database_url=url, weights_dir=weights, device="cpu")
+    opened = DetectWorker(settings)
+    yield opened
+    opened.sessions.engine.dispose()
 
 
 @pytest.fixture(scope="session")

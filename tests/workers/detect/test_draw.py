@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workers.detect.contract import Box
 from workers.detect.draw import annotate, class_color, load_font, overlap, place_labels
+from workers.detect.objects_contract import Box
 
 
 def box(*xyxy: float, class_id: int = 0, score: float = 0.9) -> Box:

@@ -12,12 +12,13 @@ from workers.detect.augment import Augmentation
 from workers.detect.batches import Squares
 from workers.detect.labelled import LabelledPictures
 from workers.detect.suppression import Suppression
-from workers.detect.train import CHECKPOINT, Training, train
+from workers.detect.train import Training, train
 from workers.detect.train_options import Diverged, Progress, TrainOptions
 from workers.detect.validation import measure
 from workers.detect.yolo import Yolo
 from workers.detect.yolo_config import YoloConfig
 from workers.detect.yolo_v1 import ImageClassifier
+from workers.runtime.checkpoints import CHECKPOINT
 from workers.runtime.tensors import read_tensors
 
 NETWORK = YoloConfig("small", classes=2, side=64, grid=4)

@@ -15,7 +15,6 @@ from workers.faces.evaluate import measure, score_pairs
 from workers.faces.folders import FaceFolders
 from workers.faces.siamese import Architecture, SiameseNet, to_faces
 from workers.faces.train import (
-    CHECKPOINT,
     CPU,
     Progress,
     Training,
@@ -25,6 +24,7 @@ from workers.faces.train import (
     take_share,
     train,
 )
+from workers.runtime.checkpoints import CHECKPOINT
 from workers.runtime.tensors import read_tensors
 
 SMALL = TrainOptions(

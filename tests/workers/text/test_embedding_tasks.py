@@ -9,8 +9,9 @@ from PIL import Image
 from tests.workers.text.counted import TENANT, fill
 from tests.workers.text.desk import Desk
 from tests.workers.text.language import KINDS, write_sentences
+from workers.runtime import reporting
 from workers.runtime.run import Cancelled
-from workers.text import embedding_tasks, reporting
+from workers.text import embedding_tasks
 from workers.text.embedding_contract import (
     EmbedExportRequest,
     EmbedTrainRequest,

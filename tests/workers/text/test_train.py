@@ -8,16 +8,15 @@ import pytest
 import torch
 
 from tests.workers.text.lessons import SMALL, make_classifier, make_language
+from workers.runtime.checkpoints import CHECKPOINT, UnusableCheckpoint
 from workers.runtime.tensors import read_tensors
 from workers.text.evaluate import check_learned, measure
 from workers.text.lessons import Lesson
 from workers.text.train import (
-    CHECKPOINT,
     Diverged,
     Progress,
     Trained,
     Training,
-    UnusableCheckpoint,
     copy_weights,
     train,
 )

@@ -10,15 +10,14 @@ from sqlalchemy.orm import Session
 
 from tests.workers.text.desk import Desk
 from tests.workers.text.lessons import RHYME, make_pairs
-from workers.runtime.checkpoints import open_checkpoints
+from workers.runtime.checkpoints import CHECKPOINT, open_checkpoints
 from workers.runtime.images import decode
 from workers.runtime.run import Cancelled
+from workers.runtime.trained import UnknownModel
 from workers.text.counting_tasks import ingest
 from workers.text.fields import Tokeniser
 from workers.text.model_contract import ModelsRequest, TrainRequest, TrainResult
 from workers.text.model_tasks import models
-from workers.text.refusals import UnknownModel
-from workers.text.train import CHECKPOINT
 from workers.text.training_tasks import train
 from workers.text.version_contract import FreezeRequest
 from workers.text.vocabulary_contract import IngestRequest

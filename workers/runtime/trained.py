@@ -6,7 +6,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy.orm import Session
 from torch import Tensor
@@ -16,30 +16,33 @@ from shared.blobs import Blobs
 from shared.contract import Message
 from shared.db import Sessions
 from shared.tables import TrainedModel
-from workers.runtime.run import Run
+from workers.runtime.run import JobError, Run
 from workers.runtime.tensors import read_tensors, write_tensors
-from workers.text.refusals import UnknownModel
 
-WORKER = "text"
 FILE = "model.safetensors"
 KEPT_BYTES = 2**30  # of the tensors of the models in memory; the newest is always kept
 CHUNK = 2**20  # bytes
 MODEL_LIMIT = 4 * 2**30  # bytes of one model
 
-Kind = Literal["language", "classifier", "embedding"]
 T = TypeVar("T")
 R = TypeVar("R", bound=Message)
 Build = Callable[[dict[str, Tensor], dict[str, Any]], T]  # tensors, what they are -> a model
 
 
+class UnknownModel(JobError):
+    """There is no such model, or it is another tenant's, or of another kind."""
+
+    code = "unknown_model"
+
+
 class TrainedModels:
     """Loads models, keeps those asked for last, and puts new ones into the registry."""
 
-    def __init__(self, sessions: Sessions, blobs: Blobs) -> None:
-        self.sessions, self.blobs = sessions, blobs
+    def __init__(self, worker: str, sessions: Sessions, blobs: Blobs) -> None:
+        self.worker, self.sessions, self.blobs = worker, sessions, blobs
         self._kept: OrderedDict[tuple[str, str], tuple[Any, int]] = OrderedDict()  # bytes
 
-    def open(self, tenant: str, asked: str, kind: Kind, build: Build[T]) -> tuple[str, T]:
+    def open(self, tenant: str, asked: str, kind: str, build: Build[T]) -> tuple[str, T]:
         """(the full name, the model). Raises UnknownModel."""
         row = self._find(tenant, asked)
         name = str(models.ModelName(row.name, row.version))
@@ -60,7 +63,7 @@ class TrainedModels:
     def add(
         self,
         run: Run[R],
-        kind: Kind,
+        kind: str,
         name: str,
         tensors: Mapping[str, Tensor],
         about: Mapping[str, Any],
@@ -81,7 +84,7 @@ class TrainedModels:
         }
 
         def record(session: Session) -> dict[str, Any]:
-            model = models.register_model(session, WORKER, name, upload, metrics, origin)
+            model = models.register_model(session, self.worker, name, upload, metrics, origin)
             return {"model": str(model)}
 
         run.effects.append(record)
@@ -89,7 +92,7 @@ class TrainedModels:
     def _find(self, tenant: str, asked: str) -> TrainedModel:
         try:
             with self.sessions.read() as session:
-                return models.find_version(session, tenant, WORKER, asked)
+                return models.find_version(session, tenant, self.worker, asked)
         except models.UnknownModel as error:
             raise UnknownModel(str(error)) from error
 
