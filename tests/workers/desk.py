@@ -8,15 +8,18 @@ from sqlalchemy.orm import Session
 
 from shared.contract import Message
 from shared.identifiers import new_id
-from workers.runtime.run import JobError, Run
+from workers.runtime.run import InvalidInput, JobError, Run
 
-W = TypeVar("W")  # a worker object: it has `sessions`
+KEEP = 3600.0  # seconds that a file is kept
+LIMIT = 2**32  # bytes of a file
+
+W = TypeVar("W", bound=Any)  # a worker object: it has `sessions` and `blobs`
 Method = Callable[[Any, Sequence[Run[Any]]], Sequence[Message | JobError]]
 
 
 @dataclass
 class Desk(Generic[W]):
-    """Those of a kind of worker also say where files are: `add` and `read`."""
+    """Files lie in the blob store of the worker, unless a kind of worker says otherwise."""
 
     worker: W
     tenant: str = field(default_factory=new_id)
@@ -26,10 +29,13 @@ class Desk(Generic[W]):
 
     def add(self, content: bytes) -> str:
         """A file of the tenant; its blob id."""
-        raise NotImplementedError
+        return self.worker.blobs.add(self.tenant, [content], KEEP, LIMIT).id
 
     def read(self, blob_id: str) -> bytes:
-        raise NotImplementedError
+        try:
+            return self.worker.blobs.read(self.tenant, blob_id)
+        except KeyError as error:
+            raise InvalidInput(f"The file {blob_id} is gone. Upload it again.") from error
 
     def make(self, request: Message) -> Run[Any]:
         return Run(
