@@ -10,8 +10,8 @@ from sqlalchemy import update
 
 from shared.tables import TrainedModel
 from tests.workers.text.desk import Desk
+from workers.runtime import trained
 from workers.runtime.run import Cancelled
-from workers.text import trained
 from workers.text.classifier import TextClassifier
 from workers.text.fields import Tokeniser
 from workers.text.language_model import LanguageModel
