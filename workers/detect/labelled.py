@@ -1,7 +1,7 @@
 """Labelled pictures: what is where on each, checked against its pixels, and shared into parts."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -13,6 +13,8 @@ from workers.runtime.images import decode
 from workers.runtime.run import InvalidInput, TooLarge
 
 MAX_PIXELS = 8_000_000_000  # of all pictures together: minutes of decoding
+
+Watch = Callable[[int, int], None]  # gets how many pictures were looked at, and all; may raise
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,13 @@ class LabelledPictures:
         return digest.hexdigest()
 
 
-def gather(names: Sequence[str], entries: Iterable[Entry], files: Files) -> LabelledPictures:
+def watch_nothing(done: int, count: int) -> None:
+    """Nobody waits for the pictures."""
+
+
+def gather(
+    names: Sequence[str], entries: Sequence[Entry], files: Files, watch: Watch = watch_nothing
+) -> LabelledPictures:
     """Look at every picture, and bring its labels into its pixels.
 
     Boxes that reach over the border are clipped; what then has no area, and what is there twice,
@@ -146,7 +154,8 @@ def gather(names: Sequence[str], entries: Iterable[Entry], files: Files) -> Labe
     """
     pictures: dict[str, LabelledPicture] = {}
     empty = repeated = pixels = 0
-    for entry in entries:
+    for done, entry in enumerate(entries):
+        watch(done, len(entries))
         path = str(entry.picture)
         if path in pictures:
             raise InvalidInput(f"{entry.source}: the picture {path} is labelled twice.")

@@ -7,7 +7,7 @@ from typing import IO, Literal
 
 from workers.detect.coco_format import is_coco, read_coco
 from workers.detect.label_files import Files, is_picture
-from workers.detect.labelled import Entry, LabelledPictures, gather
+from workers.detect.labelled import Entry, LabelledPictures, Watch, gather, watch_nothing
 from workers.detect.voc_format import read_voc
 from workers.detect.yolo_format import find_label, read_yolo
 from workers.runtime.run import InvalidInput
@@ -23,25 +23,31 @@ READERS: dict[Format, Reader] = {"voc": read_voc, "coco": read_coco, "yolo": rea
 
 
 def read_folder(
-    folder: Path, names: Sequence[str] | None = None, kind: Format | None = None
+    folder: Path,
+    names: Sequence[str] | None = None,
+    kind: Format | None = None,
+    watch: Watch = watch_nothing,
 ) -> LabelledPictures:
     """The labelled pictures below a folder, their boxes as edges in pixels.
 
     Without `kind` the format is found by the files that are there. With `names`, the classes are
-    these in this order, and a label of another one is refused. Raises InvalidInput, which names
-    the file that cannot be used; TooLarge beyond `labelled.MAX_PIXELS`.
+    these in this order, and a label of another one is refused. `watch` is called before each
+    picture is looked at. Raises InvalidInput, which names the file that cannot be used; TooLarge
+    beyond `labelled.MAX_PIXELS`.
     """
     if not folder.is_dir():
         raise InvalidInput(f"{folder} is not a folder.")
     paths = [path for path in folder.rglob("*") if path.is_file()]
-    return _read(
-        {PurePosixPath(path.relative_to(folder)): path.read_bytes for path in paths}, names, kind
-    )
+    files = {PurePosixPath(path.relative_to(folder)): path.read_bytes for path in paths}
+    return _read(files, names, kind, watch)
 
 
 @contextmanager
 def read_zip(
-    file: IO[bytes], names: Sequence[str] | None = None, kind: Format | None = None
+    file: IO[bytes],
+    names: Sequence[str] | None = None,
+    kind: Format | None = None,
+    watch: Watch = watch_nothing,
 ) -> Iterator[LabelledPictures]:
     """As `read_folder`, from outside; nothing is unpacked to disk.
 
@@ -52,7 +58,7 @@ def read_zip(
         files = {member.path: member.read for member in members}
         if len(files) < len(members):
             raise InvalidInput("Two files in the zip have the same path.")
-        yield _read(files, names, kind)
+        yield _read(files, names, kind, watch)
 
 
 def find_format(files: Files) -> Format:
@@ -71,7 +77,9 @@ def find_format(files: Files) -> Format:
     return found[0]
 
 
-def _read(files: Files, names: Sequence[str] | None, kind: Format | None) -> LabelledPictures:
+def _read(
+    files: Files, names: Sequence[str] | None, kind: Format | None, watch: Watch
+) -> LabelledPictures:
     seen = {path: read for path, read in files.items() if not is_hidden(path)}
     classes, entries = READERS[kind or find_format(seen)](seen, names)
-    return gather(classes, entries, seen)
+    return gather(classes, entries, seen, watch)

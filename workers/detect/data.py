@@ -1,0 +1,51 @@
+"""Opens the labelled pictures that a job was given, while its followers see how far that is."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryFile
+from typing import IO
+
+from workers.detect.labelled import LabelledPictures
+from workers.detect.loaded import DetectWorker
+from workers.detect.read_labelled import read_zip
+from workers.detect.training_contract import EvaluateRequest, TrainRequest
+from workers.runtime.clock import Clock
+from workers.runtime.run import InvalidInput, Run
+
+REPORT_EVERY = 0.5  # seconds
+
+
+@contextmanager
+def open_data(
+    worker: DetectWorker,
+    run: Run[TrainRequest] | Run[EvaluateRequest],
+    names: Sequence[str] | None = None,
+) -> Iterator[LabelledPictures]:
+    """The pictures of the job's zip, which can be opened within the `with` alone.
+
+    With `names` the classes are these, in this order. Every picture is looked at first, as progress
+    of 0. Raises as `read_zip`: InvalidInput, TooLarge; and Cancelled.
+    """
+    clock = Clock(REPORT_EVERY, first=0.0)
+
+    def watch(done: int, count: int) -> None:
+        if clock.is_due():
+            run.progress(0.0, f"looking at picture {done} of {count}")
+
+    with TemporaryFile() as file:
+        spool_data(worker, run, file)
+        with read_zip(file, names, run.request.format, watch) as data:
+            yield data
+
+
+def spool_data(
+    worker: DetectWorker, run: Run[TrainRequest] | Run[EvaluateRequest], file: IO[bytes]
+) -> None:
+    """Write the job's zip to the file, a piece in memory at a time."""
+    try:
+        chunks = worker.blobs.stream(run.tenant, run.request.data)
+    except KeyError as error:
+        raise InvalidInput(f"The file {run.request.data} is gone. Upload it again.") from error
+    for chunk in chunks:
+        file.write(chunk)
+        run.raise_if_cancelled()
