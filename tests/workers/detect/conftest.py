@@ -11,6 +11,7 @@ from tests.workers.detect.desk import Desk
 from workers.detect.darknet import load_darknet
 from workers.detect.loaded import DetectWorker
 from workers.detect.model import YoloV3Tiny
+from workers.detect.networks import load_yolov3_tiny
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +20,12 @@ def network(weights: Path) -> YoloV3Tiny:
     loaded = YoloV3Tiny()
     load_darknet(loaded, locate("yolov3-tiny.weights", weights))
     return loaded.eval()
+
+
+@pytest.fixture(scope="session")
+def published(weights: Path) -> YoloV3Tiny:
+    """As the worker serves it."""
+    return load_yolov3_tiny(weights)
 
 
 @pytest.fixture

@@ -54,11 +54,11 @@ def ask_opencv(net: cv2.dnn.Net, square: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("name", PHOTOS)
-def test_boxes_and_scores_equal_opencvs(name, worker, opencv, photo):
+def test_boxes_and_scores_equal_opencvs(name, published, opencv, photo):
     picture = decode_picture(photo(name))
     square = letterbox(picture, Fit.of(*picture.size, SIZE))
     with torch.inference_mode():
-        boxes, scores = worker.networks["yolov3-tiny"].predict(stack([square], CPU))
+        boxes, scores = published.predict(stack([square], CPU))
     their_boxes, their_scores = ask_opencv(opencv, square)
     assert their_scores.max() > 0.02
     assert (scores[0] - their_scores).abs().max() < 1e-4
@@ -75,12 +75,11 @@ def test_folding_the_normalisation_changes_nothing(network):
             assert torch.allclose(before, after, atol=1e-3, rtol=1e-4)
 
 
-def test_a_batch_gives_what_its_pictures_give_alone(worker):
-    yolo = worker.networks["yolov3-tiny"]
+def test_a_batch_gives_what_its_pictures_give_alone(published):
     x = torch.rand(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        _, together = yolo.predict(x)
-        alone = torch.cat([yolo.predict(x[i : i + 1])[1] for i in range(3)])
+        _, together = published.predict(x)
+        alone = torch.cat([published.predict(x[i : i + 1])[1] for i in range(3)])
     assert torch.allclose(together, alone, atol=1e-5)
 
 

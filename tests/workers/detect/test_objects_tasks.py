@@ -1,23 +1,31 @@
-"""The detect worker on real photographs."""
+"""Jobs that find the objects of real photographs, and of pictures of any other kind."""
 
 import base64
+from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from shared.settings import Settings
 from shared.weights import MissingWeights
-from workers.detect.contract import (
-    OBJECTS,
-    SCORE_THRESHOLDS,
-    TASKS,
-    ObjectsRequest,
-    ObjectsResult,
-)
-from workers.detect.worker import DetectWorker, app
+from tests.workers.detect.desk import Desk
+from workers.detect.fields import SCORE_THRESHOLDS
+from workers.detect.loaded import DetectWorker
+from workers.detect.objects_contract import OBJECTS, ObjectsRequest, ObjectsResult
+from workers.detect.objects_tasks import objects
 from workers.runtime.images import decode
-from workers.runtime.run import InvalidInput
+
+
+@pytest.fixture
+def ask(sqlite_desk: Desk) -> Callable[..., ObjectsRequest]:
+    """A request for a picture, which is uploaded."""
+
+    def make(content: bytes, **fields: Any) -> ObjectsRequest:
+        return ObjectsRequest(picture=sqlite_desk.add(content), **fields)
+
+    return make
 
 
 def iou(one: list[float], other: list[float]) -> float:
@@ -37,9 +45,9 @@ def iou(one: list[float], other: list[float]) -> float:
     ],
 )
 def test_the_object_in_a_photograph_is_found_where_it_is(
-    model, name, label, place, worker, jobs, photo
+    model, name, label, place, sqlite_desk, ask, photo
 ):
-    [result] = worker.objects([jobs.make(photo(name), model=model)])
+    result = sqlite_desk.do(objects, ask(photo(name), model=model))
     best = result.boxes[0]
     assert result.model == model
     assert best.label == label
@@ -47,49 +55,49 @@ def test_the_object_in_a_photograph_is_found_where_it_is(
     assert iou(best.xyxy, place) > 0.8
 
 
-def test_nanodet_finds_what_yolo_misses(worker, jobs, photo):
+def test_nanodet_finds_what_yolo_misses(sqlite_desk, ask, photo):
     cat = photo("chelsea.png")
-    first, second = worker.objects([jobs.make(cat), jobs.make(cat, model="yolov3-tiny")])
+    first, second = sqlite_desk.do_all(objects, ask(cat), ask(cat, model="yolov3-tiny"))
     assert [box.label for box in first.boxes] == ["cat"]
     assert second.boxes == []
 
 
 @pytest.mark.parametrize("model", SCORE_THRESHOLDS)
 @pytest.mark.parametrize("name", ["rocket.jpg", "china.jpg"])
-def test_a_photograph_without_a_clear_object_has_no_boxes(name, model, worker, jobs, photo):
-    [result] = worker.objects([jobs.make(photo(name), model=model)])
+def test_a_photograph_without_a_clear_object_has_no_boxes(name, model, sqlite_desk, ask, photo):
+    result = sqlite_desk.do(objects, ask(photo(name), model=model))
     assert result.boxes == []
     assert result.annotated is None
 
 
 @pytest.mark.parametrize("model", SCORE_THRESHOLDS)
-def test_a_small_object_gets_a_box_of_its_size(model, worker, jobs, photo):
+def test_a_small_object_gets_a_box_of_its_size(model, sqlite_desk, ask, photo):
     """73 x 51 pixels: found by YOLO's fine grid, whose anchors decide the size of the box."""
     motorbike = decode(photo("motorcycle_left.png"))
     scene = motorbike.resize((1, 1)).resize((416, 416))
     scene.paste(motorbike.resize((motorbike.width // 8, motorbike.height // 8)), (200, 220))
     content = BytesIO()
     scene.save(content, "PNG")
-    [result] = worker.objects([jobs.make(content.getvalue(), model=model)])
+    result = sqlite_desk.do(objects, ask(content.getvalue(), model=model))
     assert result.boxes[0].label == "motorbike"
     place = [200 + 105 / 8, 220 + 45 / 8, 200 + 685 / 8, 220 + 455 / 8]
     assert iou(result.boxes[0].xyxy, place) > 0.8
 
 
-def test_a_damaged_picture_fails_alone(worker, jobs, photo):
+def test_a_damaged_picture_fails_alone(sqlite_desk, ask, photo):
     cat, broken = photo("chelsea.png"), photo("chelsea.png")[:5000]
-    first, second, third = worker.objects([jobs.make(data) for data in (cat, broken, cat)])
-    assert isinstance(second, InvalidInput)
+    first, second, third = sqlite_desk.do_all(objects, *map(ask, (cat, broken, cat)))
+    assert second.code == "invalid_input"
     assert first.boxes == third.boxes
     assert first.boxes[0].label == "cat"
 
 
-def test_a_batch_of_bad_jobs_is_all_errors(worker, jobs):
-    answers = worker.objects([jobs.make(b"no picture"), jobs.make(b"")])
-    assert all(isinstance(answer, InvalidInput) for answer in answers)
+def test_a_batch_of_bad_jobs_is_all_errors(sqlite_desk, ask):
+    answers = sqlite_desk.do_all(objects, ask(b"no picture"), ask(b""))
+    assert [answer.code for answer in answers] == ["invalid_input"] * 2
 
 
-def test_a_batch_answers_in_order_and_as_if_alone(worker, jobs, photo):
+def test_a_batch_answers_in_order_and_as_if_alone(sqlite_desk, ask, photo):
     asked = [
         ("motorcycle_left.png", "nanodet-g"),
         ("coffee.png", "yolov3-tiny"),
@@ -97,8 +105,9 @@ def test_a_batch_answers_in_order_and_as_if_alone(worker, jobs, photo):
         ("motorcycle_left.png", "yolov3-tiny"),
         ("coffee.png", "nanodet-g"),
     ]
-    together = worker.objects([jobs.make(photo(name), model=model) for name, model in asked])
-    alone = [worker.objects([jobs.make(photo(name), model=model)])[0] for name, model in asked]
+    requests = [ask(photo(name), model=model) for name, model in asked]
+    together = sqlite_desk.do_all(objects, *requests)
+    alone = [sqlite_desk.do(objects, request) for request in requests]
     assert [result.model for result in together] == [model for _, model in asked]
     assert [len(result.boxes) for result in together] == [len(result.boxes) for result in alone]
     for one, other in zip(together, alone, strict=True):
@@ -108,21 +117,21 @@ def test_a_batch_answers_in_order_and_as_if_alone(worker, jobs, photo):
             assert box.xyxy == pytest.approx(same.xyxy, abs=0.05)
 
 
-def test_a_picture_over_the_pixel_limit_is_refused(weights, jobs, photo):
-    small = DetectWorker(Settings(weights_dir=weights, device="cpu", max_pixels=1000))
-    [answer] = small.objects([jobs.make(photo("china.jpg"))])
-    assert isinstance(answer, InvalidInput)
+def test_a_picture_over_the_pixel_limit_is_refused(sqlite_desk, ask, photo):
+    limits = sqlite_desk.worker.settings.model_copy(update={"max_pixels": 1000})
+    sqlite_desk.worker.settings = limits
+    code, why = sqlite_desk.refuse(objects, ask(photo("china.jpg")))
+    assert (code, "1000" in why) == ("invalid_input", True)
 
 
 @pytest.mark.parametrize(("model", "threshold"), SCORE_THRESHOLDS.items())
-def test_without_a_threshold_a_model_has_its_own(model, threshold, worker, jobs, photo):
+def test_without_a_threshold_a_model_has_its_own(model, threshold, sqlite_desk, ask, photo):
     portrait = photo("obama.jpg")
-    silent, same, all_of_them = worker.objects(
-        [
-            jobs.make(portrait, model=model),
-            jobs.make(portrait, model=model, score_threshold=threshold),
-            jobs.make(portrait, model=model, score_threshold=0),
-        ]
+    silent, same, all_of_them = sqlite_desk.do_all(
+        objects,
+        ask(portrait, model=model),
+        ask(portrait, model=model, score_threshold=threshold),
+        ask(portrait, model=model, score_threshold=0),
     )
     assert silent.boxes == same.boxes
     assert 0 < len(silent.boxes) < len(all_of_them.boxes)
@@ -133,71 +142,66 @@ def test_the_threshold_of_each_model_is_told_in_the_description():
     assert "0.4 for nanodet-g, 0.25 for yolov3-tiny" in told
 
 
-def test_the_limits_of_a_request_are_its_own(worker, jobs, photo):
+def test_the_limits_of_a_request_are_its_own(sqlite_desk, ask, photo):
     cup = photo("coffee.png")
     many = {"score_threshold": 0, "iou_threshold": 1, "max_detections": 1000}
-    strict, loose = worker.objects([jobs.make(cup, score_threshold=0.99), jobs.make(cup, **many)])
+    strict, loose = sqlite_desk.do_all(objects, ask(cup, score_threshold=0.99), ask(cup, **many))
     assert strict.boxes == []
     assert len(loose.boxes) > 500
     scores = [box.score for box in loose.boxes]
     assert scores == sorted(scores, reverse=True)
 
 
-def test_boxes_have_an_area_inside_the_picture(worker, jobs, photo):
-    run = jobs.make(photo("china.jpg"), score_threshold=0, iou_threshold=1, max_detections=1000)
-    [result] = worker.objects([run])
+def test_boxes_have_an_area_inside_the_picture(sqlite_desk, ask, photo):
+    request = ask(photo("china.jpg"), score_threshold=0, iou_threshold=1, max_detections=1000)
+    result = sqlite_desk.do(objects, request)
     for box in result.boxes:
         assert 0 <= box.xyxy[0] < box.xyxy[2] <= result.width
         assert 0 <= box.xyxy[1] < box.xyxy[3] <= result.height
 
 
-def test_only_the_wanted_classes_are_looked_for(worker, jobs, photo):
-    run = jobs.make(photo("coffee.png"), classes=["bowl", "spoon"], score_threshold=0.001)
-    [result] = worker.objects([run])
+def test_only_the_wanted_classes_are_looked_for(sqlite_desk, ask, photo):
+    request = ask(photo("coffee.png"), classes=["bowl", "spoon"], score_threshold=0.001)
+    result = sqlite_desk.do(objects, request)
     assert result.boxes
     assert {box.label for box in result.boxes} <= {"bowl", "spoon"}
 
 
-def test_an_unknown_class_is_answered_with_close_ones(worker, jobs, photo):
-    [answer] = worker.objects([jobs.make(photo("coffee.png"), classes=["motorcycle"])])
-    assert isinstance(answer, InvalidInput)
-    assert "motorbike" in str(answer)
+def test_an_unknown_class_is_answered_with_close_ones(sqlite_desk, ask, photo):
+    request = ask(photo("coffee.png"), classes=["motorcycle"])
+    code, why = sqlite_desk.refuse(objects, request)
+    assert (code, "motorbike" in why) == ("invalid_input", True)
 
 
-def test_an_annotated_picture_is_saved_as_jpeg(worker, jobs, photo):
-    [result] = worker.objects([jobs.make(photo("motorcycle_left.png"), annotate=True)])
-    content, media_type = jobs.saved[result.annotated]
-    assert media_type == "image/jpeg"
-    assert decode(content).size == (741, 500)
+def test_an_annotated_picture_is_saved_as_jpeg(sqlite_desk, ask, photo):
+    result = sqlite_desk.do(objects, ask(photo("motorcycle_left.png"), annotate=True))
+    drawn = Image.open(BytesIO(sqlite_desk.read(result.annotated)))
+    assert (drawn.format, drawn.size) == ("JPEG", (741, 500))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 10_000), (10_000, 1), (3, 7)])
-def test_a_picture_of_any_shape_is_answered(size, worker, jobs):
+def test_a_picture_of_any_shape_is_answered(size, sqlite_desk, ask):
     content = BytesIO()
     Image.new("RGB", size, "red").save(content, "PNG")
-    run = jobs.make(content.getvalue(), annotate=True, score_threshold=0, max_detections=20)
-    [result] = worker.objects([run])
+    request = ask(content.getvalue(), annotate=True, score_threshold=0, max_detections=20)
+    result = sqlite_desk.do(objects, request)
     assert (result.width, result.height) == size
 
 
-def test_a_result_is_what_the_contract_says(worker, jobs, photo):
-    [result] = worker.objects([jobs.make(photo("motorcycle_left.png"))])
+def test_a_result_is_what_the_contract_says(sqlite_desk, ask, photo):
+    result = sqlite_desk.do(objects, ask(photo("motorcycle_left.png")))
     assert ObjectsResult.model_validate_json(result.model_dump_json()) == result
     assert result.boxes
     assert result.model == "nanodet-g"
 
 
-def test_the_example_is_a_request_the_worker_answers(worker, jobs):
+def test_the_example_is_a_request_the_worker_answers(sqlite_desk, ask):
     request = ObjectsRequest.model_validate(OBJECTS.example)
     content = base64.b64decode(request.picture.partition(",")[2])
-    [result] = worker.objects([jobs.make(content)])
+    result = sqlite_desk.do(objects, ask(content))
     assert (result.width, result.height) == (1, 1)
 
 
 def test_a_machine_without_weights_is_told_how_to_get_them(tmp_path):
     with pytest.raises(MissingWeights, match="atelier weights pull"):
         DetectWorker(Settings(weights_dir=tmp_path, device="cpu"))
-
-
-def test_the_celery_app_has_the_contracts_tasks():
-    assert {task.name for task in TASKS} <= set(app.tasks)
