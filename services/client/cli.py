@@ -14,7 +14,11 @@ COMMANDS = {
     "down": ("services.local.commands", "register", "Stop it."),
     "status": ("services.local.commands", "register", "Show what is running."),
     "logs": ("services.local.commands", "register", "Show what the processes say."),
-    "detect": ("services.client.detect_commands", "register", "Find objects in photographs."),
+    "detect": (
+        "services.client.detect_commands",
+        "app",
+        "Find objects in photographs and videos, train on your own.",
+    ),
     "faces": ("services.client.faces_commands", "app", "Find, compare and recognise faces."),
     "text": (
         "services.client.text_commands",

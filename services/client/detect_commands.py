@@ -1,105 +1,45 @@
-"""`atelier detect`: find objects in many photographs."""
+"""`atelier detect`: the commands on objects, from the files that hold them."""
 
-from enum import StrEnum
-from functools import partial
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from services.client.batch import Batch, Outcome, Plan
-from services.client.console import SOME_FAILED, USAGE, connect, leave
-from services.client.photo_jobs import export_json, find_or_leave, run_batch, save_drawn
-from services.client.report import Report
-
-SHOWN = 8  # objects named in a row
-TASK = "detect.objects"
-
-
-class Model(StrEnum):
-    nanodet_g = "nanodet-g"
-    yolov3_tiny = "yolov3-tiny"
+from services.client import (
+    detect_model_commands,
+    detect_objects_command,
+    detect_stream_command,
+    detect_training_commands,
+)
 
 
-class Priority(StrEnum):
-    low = "low"
-    normal = "normal"
-    high = "high"
+class PhotosOrCommand(TyperGroup):
+    """`objects` is meant where no command is named: `atelier detect PHOTO...`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = ["objects", *args]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, _: Any) -> list[str]:
+        return ["PHOTO... [OPTIONS]", "|", "COMMAND [ARGS]..."]
 
 
-def register(app: typer.Typer) -> None:
-    app.command()(detect)
+app = typer.Typer(cls=PhotosOrCommand)
+for part in (
+    detect_objects_command,
+    detect_stream_command,
+    detect_training_commands,
+    detect_model_commands,
+):
+    app.add_typer(part.app)
 
 
-def detect(
-    photos: Annotated[
-        list[str], typer.Argument(metavar="PHOTO...", help="Files, folders or quoted globs.")
-    ],
-    save: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Put pictures with the boxes drawn here.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per photo.")] = False,
-    model: Annotated[
-        Model | None, typer.Option(help="The network that looks; the server's choice by default.")
-    ] = None,
-    score: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Leave out less certain objects.")
-    ] = None,
-    iou: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Overlap from which boxes are one object.")
-    ] = None,
-    maximum: Annotated[
-        int | None, typer.Option("--max", min=1, help="Objects per photo at most.")
-    ] = None,
-    classes: Annotated[
-        list[str] | None, typer.Option("--class", help="Only these labels; repeatable.")
-    ] = None,
-    priority: Annotated[Priority, typer.Option(help="Before or after your other jobs.")] = (
-        Priority.normal
-    ),
-    wait: Annotated[bool, typer.Option(help="Or print the ids of the jobs and leave.")] = True,
-    parallel: Annotated[int, typer.Option(min=1, max=256, help="Jobs under way at once.")] = 8,
-) -> None:
-    """Find objects in photographs.
+@app.callback()
+def detect() -> None:
+    """Find objects in photographs and videos, and train a detector of your own.
 
-    Ends with 0 if all succeeded, 1 if some failed, 2 if there is nothing to do, 3 without a
-    server or a valid key, and 130 after Ctrl-C, which cancels what is under way.
+    PHOTO... are files, folders or quoted globs: `atelier detect 'photos/*.jpg' --save out` is
+    short for `atelier detect objects 'photos/*.jpg' --save out`, whose --help has the options.
+    A folder with the name of a command is given as ./train.
     """
-    if save is not None and not wait:
-        raise leave("--save needs the results: leave out --no-wait.", USAGE)
-    found = find_or_leave(photos)
-    options = {
-        "model": model,
-        "score_threshold": score,
-        "iou_threshold": iou,
-        "max_detections": maximum,
-        "classes": classes or None,
-        "annotate": True if save else None,
-    }
-    make_request = partial(_make_request, {k: v for k, v in options.items() if v is not None})
-    with connect() as client:
-        keep = save_drawn(client, found, save) if save else None
-        plan = Plan(TASK, make_request, priority, keep, wait)
-        export = export_json if as_json else None if wait else _export_id
-        report = Report(len(found), "detect", _describe, export)
-        run_batch(Batch(client, plan, min(parallel, len(found))), found, report)
-    report.finish()
-    if report.failures:
-        raise typer.Exit(SOME_FAILED)
-
-
-def _make_request(options: dict[str, Any], blob_id: str) -> dict[str, Any]:
-    return {"picture": blob_id, **options}
-
-
-def _describe(outcome: Outcome) -> str:
-    """The best objects with their scores, and how many more there are."""
-    result = outcome.job.result if outcome.job else None
-    boxes = (result or {}).get("boxes", [])
-    shown = ", ".join(f"{box['label']} {box['score']:.2f}" for box in boxes[:SHOWN])
-    more = f" and {len(boxes) - SHOWN} more" if len(boxes) > SHOWN else ""
-    return shown + more or "nothing"
-
-
-def _export_id(outcome: Outcome) -> str | None:
-    return outcome.job.id if outcome.job else None

@@ -1,7 +1,7 @@
 """Runs jobs for a command and watches them: a bar, the answer, or why there is none."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 from uuid import uuid4
@@ -11,8 +11,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from services.client.client import Client
 from services.client.console import SOME_FAILED, leave, tell
-from services.client.job import Job
+from services.client.job import Job, JobEvent
 from services.client.problems import ClientError
+
+OnEvent = Callable[[JobEvent], None]
 
 
 def run_task(client: Client, task: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,11 +29,15 @@ def run_task(client: Client, task: str, request: Mapping[str, Any]) -> dict[str,
 class Watch:
     """Use it as a context: Ctrl-C cancels the jobs that are still under way.
 
-    What goes wrong here, such as a lost connection, leaves them running: they may take hours.
-    Without a total the bar shows that it moves, not how far it is.
+    So does a reader of standard output who leaves, such as `head`. What else goes wrong here, such
+    as a lost connection, leaves them running: they may take hours. Without a total the bar shows
+    that it moves, not how far it is. If lines are written while it moves, `live`, there is none on
+    a terminal that shows these lines too.
     """
 
-    def __init__(self, client: Client, title: str, total: float | None = 1.0) -> None:
+    def __init__(
+        self, client: Client, title: str, total: float | None = 1.0, live: bool = False
+    ) -> None:
         self.client = client
         self._under_way: dict[str, None] = {}  # job ids, in the order of submission
         self._done = 0.0  # of `total`
@@ -44,7 +50,7 @@ class Watch:
             console=Console(stderr=True),
             redirect_stdout=False,  # it would send results to stderr
             transient=True,
-            disable=not sys.stderr.isatty(),
+            disable=not sys.stderr.isatty() or (live and sys.stdout.isatty()),
         )
         self._task = self._bar.add_task(title, total=total, step="")
 
@@ -60,7 +66,7 @@ class Watch:
     ) -> None:
         self._bar.stop()
         for job_id in self._under_way:
-            if isinstance(error, KeyboardInterrupt):
+            if isinstance(error, KeyboardInterrupt | BrokenPipeError):
                 self._cancel(job_id)
             else:
                 tell(f"Job {job_id} may go on: `atelier jobs show {job_id}` tells.")
@@ -76,9 +82,11 @@ class Watch:
         self._under_way[job.id] = None
         return job
 
-    def follow(self, job: Job, weight: float = 1.0) -> Job:
+    def follow(self, job: Job, weight: float = 1.0, on_event: OnEvent | None = None) -> Job:
         """The job once it has ended; it is `weight` of the total."""
         for event in self.client.events(job.id):
+            if on_event:
+                on_event(event)
             if "fraction" in event.data:
                 self._show(weight * event.data["fraction"], event.data.get("step") or "")
         ended = self.client.wait(job.id)

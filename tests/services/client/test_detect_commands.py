@@ -13,9 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.client.cli import app
-from services.client.detect_commands import Model
 from tests.services.client.fake_api import DRAWN, KEY, FakeApi, drop, refuse
-from workers.detect.fields import SCORE_THRESHOLDS
 
 ROOT = Path(__file__).parents[3]
 
@@ -82,10 +80,6 @@ def test_json_is_one_object_a_photo_and_nothing_else(
         "max_detections": 7,
         "classes": ["dog"],
     }
-
-
-def test_the_models_to_choose_from_are_the_workers() -> None:
-    assert set(Model) == set(SCORE_THRESHOLDS)
 
 
 def test_failures_are_listed_with_their_reasons(run: CliRunner, api: FakeApi, photos: Path) -> None:

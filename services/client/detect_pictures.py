@@ -1,0 +1,56 @@
+"""Sends labelled pictures, or frames: a file as it is, a folder as a zip."""
+
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from services.client.client import Client
+from services.client.console import USAGE, leave, tell
+from services.client.photos import SUFFIXES
+
+
+def send_labelled(client: Client, data: Path) -> str:
+    """The blob id of a zip, or of the zip of all that is in a folder but hidden files."""
+    return _send(client, data, list_visible(data))
+
+
+def send_video(client: Client, video: Path) -> str:
+    """The blob id of a video, or of the zip of the pictures in a folder."""
+    return _send(client, video, [file for file in list_visible(video) if _is_picture(file)])
+
+
+def list_visible(folder: Path) -> list[Path]:
+    """The files in a folder and its folders but hidden ones, in order; none of a file."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    visible = (path for path in paths if not any(part.startswith(".") for part in path.parts))
+    return [folder / path for path in sorted(visible)]
+
+
+def _send(client: Client, source: Path, files: Sequence[Path]) -> str:
+    if source.is_file():
+        return str(client.upload(source)["id"])
+    if not files:
+        missing = "no file" if source.is_dir() else "no such file or folder"
+        raise leave(f"{source}: {missing}.", USAGE)
+    with tempfile.NamedTemporaryFile(suffix=".zip") as packed:
+        _pack(source, files, Path(packed.name))
+        tell(f"Sending {len(files)} files.")
+        return str(client.upload(Path(packed.name))["id"])
+
+
+def _pack(folder: Path, files: Sequence[Path], packed: Path) -> None:
+    """Files under their paths below the folder; pictures, compressed already, as they are."""
+    console, quiet = Console(stderr=True), not sys.stderr.isatty()
+    with zipfile.ZipFile(packed, "w", strict_timestamps=False) as archive:
+        for file in track(files, "packing", console=console, transient=True, disable=quiet):
+            form = zipfile.ZIP_STORED if _is_picture(file) else zipfile.ZIP_DEFLATED
+            archive.write(file, file.relative_to(folder), form)
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES

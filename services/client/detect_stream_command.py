@@ -1,0 +1,131 @@
+"""`atelier detect stream`: what is on each frame of a video, as it is found."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.client.client import Client
+from services.client.console import SOME_FAILED, connect, leave, tell, write_json
+from services.client.detect_options import (
+    ClassAgnostic,
+    Classes,
+    HowDropped,
+    Iou,
+    Model,
+    Score,
+    check_folder_of,
+    describe_look,
+)
+from services.client.detect_pictures import send_video
+from services.client.job import JobEvent
+from services.client.watch import Watch
+
+app = typer.Typer()
+
+TASK = "detect.stream"
+
+
+@app.command()
+def stream(
+    video: Annotated[
+        Path, typer.Argument(metavar="VIDEO|FOLDER|ZIP", help="A video, or pictures in order.")
+    ],
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE.mp4", help="Put the video with boxes drawn here.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The totals, too, are a line of JSON: the last one.")
+    ] = False,
+    model: Model = None,
+    score: Score = None,
+    iou: Iou = None,
+    maximum: Annotated[
+        int | None, typer.Option("--max", min=1, help="Objects per frame at most.")
+    ] = None,
+    classes: Classes = None,
+    class_agnostic: ClassAgnostic = False,
+    decay: HowDropped = None,
+    every: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Look at every so many frames.")
+    ] = 1,
+    max_frames: Annotated[int | None, typer.Option(min=1, help="Then it ends.")] = None,
+    fps: Annotated[
+        float | None, typer.Option(min=0.1, max=240, help="Of pictures: so many a second.")
+    ] = None,
+) -> None:
+    """Find the objects in every frame of a video; prints a line of JSON for each, as it is found.
+
+    Ctrl-C stops the job on the server as well.
+    """
+    options = {
+        **describe_look(model, score, iou, maximum, classes, class_agnostic, decay),
+        "every": every,
+        "max_frames": max_frames,
+        "fps": fps,
+        "annotate": save is not None,
+    }
+    if save:
+        check_folder_of(save)
+    lines = Lines(every)
+    with connect() as client:
+        result = _follow(client, {"video": send_video(client, video), **options}, lines)
+        lines.write_rest(client, result)
+        if save:
+            client.download(result["annotated"], save)
+    if as_json:
+        write_json({**result, "saved": str(save) if save else None})
+        return
+    found = ", ".join(f"{count} x {label}" for label, count in result["objects"].items())
+    tell(f"{result['frames']} frames, {result['model']}: {found or 'nothing'}.")
+
+
+def _follow(client: Client, request: dict[str, Any], lines: "Lines") -> dict[str, Any]:
+    """The result of the job, whose lines are written while it runs."""
+    with Watch(client, TASK, live=True) as watch:
+        job = watch.follow(watch.submit(TASK, request), on_event=lines.take)
+    if not job.succeeded:
+        raise leave(job.reason, SOME_FAILED)
+    return job.result or {}
+
+
+class Lines:
+    """Writes each frame once and in order, though events are lost and a job may start again.
+
+    After a gap nothing is written until the job has ended; its result has every frame.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every = every  # frames from one line to the next
+        self.last = -every  # the frame of the last line written
+        self.count = 0
+        self._gap = False
+
+    def take(self, event: JobEvent) -> None:
+        if event.name == "partial":
+            for line in event.data["lines"]:
+                self._gap = self._gap or line["frame"] > self.last + self.every
+                if not self._gap:
+                    self._write([line])
+
+    def write_rest(self, client: Client, result: dict[str, Any]) -> None:
+        """The frames that no event told."""
+        if self.count < result["frames"]:
+            with tempfile.TemporaryDirectory() as folder:
+                file = client.download(result["results"], Path(folder) / "frames.ndjson")
+                self._write(_read_lines(file))
+
+    def _write(self, lines: Iterable[dict[str, Any]]) -> None:
+        for line in lines:
+            if line["frame"] > self.last:
+                write_json(line)
+                self.last, self.count = line["frame"], self.count + 1
+
+
+def _read_lines(file: Path) -> Iterator[dict[str, Any]]:
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
