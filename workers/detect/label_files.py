@@ -4,24 +4,33 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
+from workers.detect.fields import MAX_CLASSES
 from workers.runtime.run import InvalidInput
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 PART = re.compile(r"(train|val|test)(?:ing|id|idation)?\d*", re.IGNORECASE)
 MAX_NUMBER = 1e6  # pixels; what a coordinate can be at most
+MAX_NAME = 200  # characters of a class name
 
 Read = Callable[[], bytes]
 Files = Mapping[PurePosixPath, Read]  # by their path in the data set
 
 
 def check_names(names: Sequence[str], source: PurePosixPath | str) -> tuple[str, ...]:
-    """Class names as they are; raises InvalidInput if there is none, a blank one or one twice."""
+    """Class names as they are; raises InvalidInput if there is none, or one that cannot be used."""
     if not names:
         raise InvalidInput(f"{source} names no classes.")
+    if len(names) > MAX_CLASSES:
+        raise InvalidInput(f"{source} names {len(names)} classes, more than {MAX_CLASSES}.")
     seen: set[str] = set()
     for name in names:
         if not name.strip() or name in seen:
             raise InvalidInput(f"{source}: the class name {name!r} is blank or there twice.")
+        if len(name) > MAX_NAME or not name.isprintable():
+            raise InvalidInput(
+                f"{source}: the class name {name[:MAX_NAME]!r} is longer than {MAX_NAME} "
+                "characters, or has some that cannot be shown."
+            )
         seen.add(name)
     return tuple(names)
 
