@@ -1,5 +1,6 @@
 """Average precision as Pascal VOC measures it: how many objects are found, how many boxes right."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -20,6 +21,10 @@ class Detections:
     boxes: np.ndarray  # (N, 4) xyxy as the labels'
     scores: np.ndarray  # (N,)
     classes: np.ndarray  # (N,) int, places in the names
+
+    def keep(self, rows: np.ndarray) -> "Detections":
+        """Only these rows: a mask (N,), or places."""
+        return Detections(self.boxes[rows], self.scores[rows], self.classes[rows])
 
 
 @dataclass(frozen=True)
@@ -63,23 +68,34 @@ def evaluate(
     """
     if len(labels) != len(detections):
         raise ValueError(f"{len(labels)} labelled pictures, {len(detections)} with detections.")
-    curves = {}
+    curves, places = {}, list_places(labels, detections)
     for class_id, name in enumerate(names):
-        objects = sum(int((~ignored(one)[one.classes == class_id]).sum()) for one in labels)
-        if not objects:
-            continue
-        scores, hits = [np.empty(0)], [np.empty(0, bool)]
-        for one, found in zip(labels, detections, strict=True):
-            truth = one.keep(one.classes == class_id)
-            own = found.classes == class_id
-            kept, hit = match(truth, found.boxes[own], found.scores[own], iou_threshold, inclusive)
-            scores.append(found.scores[own][kept])
+        objects, scores, hits = 0, [np.empty(0)], [np.empty(0, bool)]
+        for place in places[class_id]:
+            truth, found = labels[place], detections[place]
+            truth = truth.keep(truth.classes == class_id)
+            found = found.keep(found.classes == class_id)
+            kept, hit = match(truth, found.boxes, found.scores, iou_threshold, inclusive)
+            objects += int((~ignored(truth)).sum())
+            scores.append(found.scores[kept])
             hits.append(hit)
-        order = np.argsort(-np.concatenate(scores), kind="stable")
-        curves[name] = trace(np.concatenate(hits)[order], objects, interpolation)
+        if objects:
+            order = np.argsort(-np.concatenate(scores), kind="stable")
+            curves[name] = trace(np.concatenate(hits)[order], objects, interpolation)
     if not curves:
         raise ValueError("There are no objects to find.")
     return Evaluation(curves)
+
+
+def list_places(
+    labels: Sequence[Labels], detections: Sequence[Detections]
+) -> defaultdict[int, list[int]]:
+    """By class, the places of the pictures on which it is, or is found: often few of many."""
+    places: defaultdict[int, list[int]] = defaultdict(list)
+    for place, (one, found) in enumerate(zip(labels, detections, strict=True)):
+        for class_id in {*one.classes.tolist(), *found.classes.tolist()}:
+            places[class_id].append(place)
+    return places
 
 
 def ignored(labels: Labels) -> np.ndarray:
