@@ -6,10 +6,11 @@ from torch.nn import functional as F
 from torch.nn.utils import fuse_conv_bn_eval
 
 SIZE = 416  # pixels, the side of the square picture
-COARSE_ANCHORS = ((81, 82), (135, 169), (344, 319))  # width and height in pixels
+Anchors = tuple[tuple[int, int], ...]  # width and height in pixels of the square
+COARSE_ANCHORS: Anchors = ((81, 82), (135, 169), (344, 319))
 # The published weights were trained with (81, 82) on both grids and without (10, 14), whatever
 # later copies of yolov3-tiny.cfg say; with (10, 14) every small box comes out half its size.
-FINE_ANCHORS = ((23, 27), (37, 58), (81, 82))
+FINE_ANCHORS: Anchors = ((23, 27), (37, 58), (81, 82))
 EPSILON = 1e-6  # Darknet's; torch's default of 1e-5 moves the scores
 
 
@@ -34,9 +35,12 @@ class ConvBlock(nn.Module):
 class YoloV3Tiny(nn.Module):
     """Seven convolutions halve the picture to a 13 x 13 grid; a skip connection serves 26 x 26."""
 
-    def __init__(self, classes: int = 80) -> None:
+    def __init__(
+        self, classes: int = 80, anchors: Anchors = (*FINE_ANCHORS, *COARSE_ANCHORS)
+    ) -> None:
+        """Six anchors, in the order of Darknet's files: three of the fine grid, then the others."""
         super().__init__()
-        self.classes = classes
+        self.classes, self.anchors = classes, anchors
         outputs = 3 * (4 + 1 + classes)  # three anchors: a box, an objectness, the classes
         self.trunk = nn.ModuleList(
             [
@@ -69,7 +73,7 @@ class YoloV3Tiny(nn.Module):
         """(B, 3, 416, 416) -> boxes (B, 2535, 4) as xyxy in pixels, scores (B, 2535, classes)."""
         coarse, fine = self(x)
         side = x.shape[-1]
-        parts = [decode(coarse, COARSE_ANCHORS, side), decode(fine, FINE_ANCHORS, side)]
+        parts = [decode(coarse, self.anchors[3:], side), decode(fine, self.anchors[:3], side)]
         return torch.cat([boxes for boxes, _ in parts], 1), torch.cat([s for _, s in parts], 1)
 
     def fuse(self) -> None:
@@ -84,7 +88,7 @@ def pool_in_place(x: Tensor) -> Tensor:
     return F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=float("-inf")), 2, stride=1)
 
 
-def decode(grid: Tensor, anchors: tuple[tuple[int, int], ...], side: int) -> tuple[Tensor, Tensor]:
+def decode(grid: Tensor, anchors: Anchors, side: int) -> tuple[Tensor, Tensor]:
     """(B, 3 * (5 + C), H, W) -> boxes (B, 3HW, 4) in pixels, scores (B, 3HW, C) in [0, 1].
 
     Paper, section 2.1: centre = sigmoid(t) + cell, size = anchor * exp(t).

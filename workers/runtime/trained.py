@@ -68,8 +68,12 @@ class TrainedModels:
         tensors: Mapping[str, Tensor],
         about: Mapping[str, Any],
         metrics: Mapping[str, Any],
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """Store a model; it is registered in the transaction of its job, whose result names it."""
+        """Store a model; it is registered in the transaction of its job, whose result names it.
+
+        Its origin is the request of the job, and `facts`: what lists of models show of it.
+        """
         with TemporaryDirectory() as folder:
             path = Path(folder) / FILE
             write_tensors(path, tensors, about)
@@ -78,6 +82,7 @@ class TrainedModels:
                 upload = self.blobs.put(run.tenant, chunks, MODEL_LIMIT)
         origin = {
             **run.request.model_dump(mode="json", exclude={"name"}),
+            **(facts or {}),
             "kind": kind,
             "job": run.job_id,
             "code": version("atelier"),
@@ -115,3 +120,22 @@ class TrainedModels:
             path = Path(folder) / FILE
             path.write_bytes(content)
             return read_tensors(path)
+
+
+def change_registry(
+    run: Run[Any], change: Callable[[Session], None], show: Callable[[Session], Message]
+) -> None:
+    """Change models in the transaction of the job; its result is what `show` then shows.
+
+    The job is refused with UnknownModel if `change` raises that of the registry.
+    """
+
+    def record(session: Session) -> dict[str, Any]:
+        try:
+            change(session)
+        except models.UnknownModel as error:
+            raise UnknownModel(str(error)) from error
+        session.flush()
+        return show(session).model_dump(mode="json")
+
+    run.effects.append(record)

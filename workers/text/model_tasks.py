@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,10 +10,9 @@ from sqlalchemy.orm import Session
 from torch import Tensor
 
 from shared.models import ModelName, delete_model, list_models, promote_version
-from shared.models import UnknownModel as NoSuchModel
 from workers.runtime.answers import answer_each
 from workers.runtime.run import InvalidInput, JobError, Run
-from workers.runtime.trained import UnknownModel
+from workers.runtime.trained import change_registry
 from workers.text.classifier import weigh_labels
 from workers.text.evaluate import to_perplexity
 from workers.text.generate import join_texts, write_text
@@ -181,15 +179,11 @@ def _change(
     run: Run[PromoteRequest] | Run[ForgetRequest],
     change: Callable[[Session, str, str, ModelName], None],
 ) -> ModelsResult:
-    """Change the registry, in the transaction of the job; the models as they are then."""
-
-    def record(session: Session) -> dict[str, Any]:
-        try:
-            change(session, run.tenant, WORKER, ModelName.parse(run.request.model))
-        except NoSuchModel as error:
-            raise UnknownModel(str(error)) from error
-        session.flush()
-        return _list(session, run.tenant).model_dump(mode="json")
-
-    run.effects.append(record)
+    """The models as they are then."""
+    name = ModelName.parse(run.request.model)
+    change_registry(
+        run,
+        lambda session: change(session, run.tenant, WORKER, name),
+        lambda session: _list(session, run.tenant),
+    )
     return ModelsResult(models=[])
