@@ -1,5 +1,6 @@
 """Reads Darknet's weights format: a short header, then every layer's floats in network order."""
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,24 +12,40 @@ from workers.detect.model import ConvBlock, YoloV3Tiny
 
 
 def load_darknet(network: YoloV3Tiny, path: Path) -> None:
-    """Fill a network from a Darknet file; raises ValueError if the sizes differ."""
-    floats = read_floats(path)
+    """Fill a network from a Darknet file; raises ValueError if it is none, or of another size."""
     wanted = list(tensors_in_file_order(network))
     total = sum(tensor.numel() for tensor in wanted)
-    if floats.numel() != total:
-        raise ValueError(f"{path} has {floats.numel()} numbers, the network needs {total}")
+    count = count_floats(path)
+    if count != total:
+        raise ValueError(f"{path} has {count} numbers, the network needs {total}")
+    floats = read_floats(path)
     with torch.no_grad():
         for tensor in wanted:
             tensor.copy_(floats[: tensor.numel()].view_as(tensor))
             floats = floats[tensor.numel() :]
 
 
+def count_floats(path: Path) -> int:
+    """How many numbers are behind the header. Raises ValueError."""
+    rest = path.stat().st_size - measure_header(path)
+    if rest < 0 or rest % 4:
+        raise ValueError(f"{path} does not hold whole numbers of four bytes behind its header")
+    return rest // 4
+
+
 def read_floats(path: Path) -> Tensor:
-    """Every number behind the header, (N,)."""
-    content = path.read_bytes()
-    major, minor, _ = np.frombuffer(content, "<i4", count=3)
-    seen = 8 if major * 10 + minor >= 2 else 4  # bytes of the count of pictures trained on
-    return torch.from_numpy(np.frombuffer(content, "<f4", offset=12 + seen).copy())
+    """Every number behind the header, (N,). Raises ValueError."""
+    return torch.from_numpy(np.fromfile(path, "<f4", offset=measure_header(path)))
+
+
+def measure_header(path: Path) -> int:
+    """Bytes of the version, and of the count of pictures trained on. Raises ValueError."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    if len(start) < 12:
+        raise ValueError(f"{path} is too short for a Darknet file")
+    major, minor, _ = struct.unpack("<iii", start)
+    return 12 + (8 if major * 10 + minor >= 2 and max(major, minor) < 1000 else 4)
 
 
 def tensors_in_file_order(network: YoloV3Tiny) -> Iterator[Tensor]:

@@ -3,12 +3,13 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from torch import Tensor, nn
 
+from workers.detect.model import SIZE, YoloV3Tiny
 from workers.detect.suppression import Suppression
 from workers.detect.yolo import Yolo
 from workers.detect.yolo_config import YoloConfig
@@ -16,6 +17,7 @@ from workers.detect.yolo_v1 import ImageClassifier
 from workers.runtime.tensors import read_tensors, write_tensors
 
 MAX_SIDE, MAX_CLASSES, MAX_BOXES = 4096, 10_000, 100
+Pixels = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 CLASSIFIER = "atelier-yolo-classifier-1"
 
 
@@ -23,7 +25,7 @@ CLASSIFIER = "atelier-yolo-classifier-1"
 class Detector:
     """A network and what it takes to use it."""
 
-    network: Yolo  # in eval, on the CPU
+    network: Yolo | YoloV3Tiny  # in eval, on the CPU; the latter fused
     names: tuple[str, ...]  # of the classes
     bordered: bool  # pictures lie between grey borders on the square; otherwise stretched over it
     suppression: Suppression = field(default_factory=Suppression)
@@ -32,57 +34,117 @@ class Detector:
     @property
     def side(self) -> int:
         """Pixels of the square the network sees."""
-        return self.network.config.side
+        return self.network.config.side if isinstance(self.network, Yolo) else SIZE
+
+    def list_facts(self) -> dict[str, Any]:
+        """What lists of models show of it."""
+        return {
+            "classes": list(self.names),
+            "side": self.side,
+            "score_threshold": self.suppression.score_threshold,
+            "iou_threshold": self.suppression.iou_threshold,
+        }
 
 
-class About(BaseModel):
-    """What the file tells beside the weights."""
+class Common(BaseModel):
+    """What the files of all networks tell beside the weights."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-    format: Literal["atelier-yolo-1"]
-    network: YoloConfig
     names: list[str]
     bordered: bool
     suppression: Suppression
     metrics: dict[str, float] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def check(self) -> "About":
-        config, limits = self.network, self.suppression
-        if config.side > MAX_SIDE or config.classes > MAX_CLASSES or config.boxes > MAX_BOXES:
-            raise ValueError("No network is that large.")
+    def check(self) -> Self:
+        limits = self.suppression
         if not (0 <= limits.score_threshold <= 1 and 0 <= limits.iou_threshold <= 1):
             raise ValueError("Thresholds are between 0 and 1.")
         if limits.max_detections < 1 or limits.sigma <= 0:
             raise ValueError("max_detections must be 1 or more, sigma more than 0.")
-        if len(set(self.names)) != self.network.classes:
-            raise ValueError(f"{self.network.classes} classes need as many different names.")
         return self
+
+
+class AboutYolo(Common):
+    """Of a network trained here."""
+
+    format: Literal["atelier-yolo-1"] = "atelier-yolo-1"
+    network: YoloConfig
+
+    @model_validator(mode="after")
+    def check_network(self) -> Self:
+        config = self.network
+        if config.side > MAX_SIDE or config.classes > MAX_CLASSES or config.boxes > MAX_BOXES:
+            raise ValueError("No network is that large.")
+        check_names(self.names, config.classes)
+        return self
+
+
+class TinyConfig(BaseModel):
+    """What fixes the shapes of YOLOv3-tiny, and the boxes it starts from."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    classes: int = Field(ge=1, le=MAX_CLASSES)
+    anchors: list[tuple[Pixels, Pixels]] = Field(min_length=6, max_length=6)  # as in YoloV3Tiny
+
+
+class AboutTiny(Common):
+    """Of a YOLOv3-tiny, its batch normalisation folded."""
+
+    format: Literal["atelier-yolov3-tiny-1"] = "atelier-yolov3-tiny-1"
+    network: TinyConfig
+
+    @model_validator(mode="after")
+    def check_network(self) -> Self:
+        check_names(self.names, self.network.classes)
+        return self
+
+
+About = Annotated[AboutYolo | AboutTiny, Field(discriminator="format")]
+READER: TypeAdapter[AboutYolo | AboutTiny] = TypeAdapter(About)
+
+
+def check_names(names: list[str], classes: int) -> None:
+    if not len(set(names)) == len(names) == classes:
+        raise ValueError(f"{classes} classes need as many different names.")
 
 
 def pack_detector(detector: Detector) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(tensors, what they are); equal detectors give equal ones."""
-    about = About(
-        format="atelier-yolo-1",
-        network=detector.network.config,
-        names=list(detector.names),
-        bordered=detector.bordered,
-        suppression=detector.suppression,
-        metrics=detector.metrics,
-    )
-    return detector.network.state_dict(), about.model_dump()
+    network = detector.network
+    common: dict[str, Any] = {
+        "names": list(detector.names),
+        "bordered": detector.bordered,
+        "suppression": detector.suppression,
+        "metrics": detector.metrics,
+    }
+    about: AboutYolo | AboutTiny
+    if isinstance(network, Yolo):
+        about = AboutYolo(network=network.config, **common)
+    else:
+        shape = TinyConfig(classes=network.classes, anchors=list(network.anchors))
+        about = AboutTiny(network=shape, **common)
+    return network.state_dict(), about.model_dump()
 
 
 def unpack_detector(tensors: dict[str, Tensor], told: dict[str, Any]) -> Detector:
     """As it was packed; raises ValueError if that is no detector, whatever it is."""
-    about = About.model_validate_json(json.dumps(told))  # strict JSON: no texts for numbers
+    about = READER.validate_json(json.dumps(told))  # strict JSON: no texts for numbers
     with torch.device("meta"):  # a file that lies about its network takes no memory
-        network = Yolo(about.network)
+        network = build_empty(about)
     fill(network, tensors)
-    return Detector(
-        network.eval(), tuple(about.names), about.bordered, about.suppression, about.metrics
-    )
+    return Detector(network, tuple(about.names), about.bordered, about.suppression, about.metrics)
+
+
+def build_empty(about: AboutYolo | AboutTiny) -> Yolo | YoloV3Tiny:
+    """The network in eval, without weights that mean anything."""
+    if isinstance(about, AboutYolo):
+        return Yolo(about.network).eval()
+    network = YoloV3Tiny(about.network.classes, tuple(about.network.anchors)).eval()
+    network.fuse()
+    return network
 
 
 def save_detector(detector: Detector, path: Path) -> None:
