@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -35,7 +35,6 @@ from workers.detect.weights import (
     move_average,
 )
 from workers.detect.yolo_loss import yolo_loss
-from workers.detect.yolo_v1 import ImageClassifier
 from workers.runtime.checkpoints import CHECKPOINT, read_checkpoint
 from workers.runtime.clock import Clock
 from workers.runtime.tensors import copy_weights, write_parts
@@ -52,20 +51,21 @@ def train(
     report: Callable[[Progress], None],
     checkpoint_dir: Path,
     device: torch.device = CPU,
-    classifier: ImageClassifier | None = None,
+    trunk: Mapping[str, Tensor] | None = None,
     report_every: float = REPORT_EVERY,
     save_every: float = SAVE_EVERY,
 ) -> Trained:
     """Learn from `data`, going on from the checkpoint in the folder if there is one.
 
-    With a `classifier` the network starts with its convolutions (paper, section 2.2). The same
-    options and data give the same weights, bit for bit on a CPU, even if it was stopped and
-    resumed: chance depends on the seed, the epoch and the picture. `report` may raise to stop it.
-    Under torchrun the processes share each batch, and only the first one reports and saves.
-    Raises Diverged, UnusableCheckpoint, also for one of other options or data, and ValueError for
-    data without objects to learn, a batch that cannot be shared or a network of other classes.
+    With a `trunk` the network starts with these weights, those of a classifier (paper, section
+    2.2). The same options and data give the same weights, bit for bit on a CPU, even if it was
+    stopped and resumed: chance depends on the seed, the epoch and the picture. `report` may raise
+    to stop it. Under torchrun the processes share each batch, and only the first one reports and
+    saves. Raises Diverged, UnusableCheckpoint, also for one of other options or data, and
+    ValueError for data without objects to learn, a batch that cannot be shared, a network of other
+    classes or a trunk of other layers.
     """
-    training = Training(options, data, checkpoint_dir / CHECKPOINT, device, classifier)
+    training = Training(options, data, checkpoint_dir / CHECKPOINT, device, trunk)
     training.resume()
     reporting, saving = Clock(report_every, first=0.0), Clock(save_every)
 
@@ -94,7 +94,7 @@ class Training:
         data: LabelledPictures,
         checkpoint: Path,
         device: torch.device = CPU,
-        classifier: ImageClassifier | None = None,
+        trunk: Mapping[str, Tensor] | None = None,
     ) -> None:
         learning, held = split_parts(data, options)
         side, bordered = options.network.side, options.bordered
@@ -103,11 +103,11 @@ class Training:
         self.learning = Squares(learning.pictures, side, bordered)
         self.held = Squares(held.pictures, side, bordered) if held else None
         self.origin = {"options": asdict(options), "data": data.fingerprint()}
-        self.origin["classifier"] = digest(classifier) if classifier else ""
-        self.network = make_network(options, classifier).to(device)
+        self.origin["trunk"] = digest(trunk) if trunk else ""
+        self.network = make_network(options, trunk).to(device)
         self.average = copy.deepcopy(self.network).eval()
         self.best = copy_weights(self.average)
-        self.optimiser = make_optimiser(self.network, options)
+        self.optimiser = make_optimiser(self.network, options, known=trunk is not None)
         self.history: list[Epoch] = []
         self.rank, self.world = 0, 1
         self.joint: nn.Module = self.network
@@ -148,7 +148,7 @@ class Training:
             distributed.all_reduce(terms)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
         for group in self.optimiser.param_groups:
-            group["lr"] = schedule(self.step, len(self.order), self.options)
+            group["lr"] = group["share"] * schedule(self.step, len(self.order), self.options)
         self.optimiser.step()
         self.sums += terms
         self.place += 1

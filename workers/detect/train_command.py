@@ -29,14 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = read_arguments(arguments)
     data = read_folder(given.data)
     options = make_options(given, len(data.names))
-    classifier = load_classifier(given.pretrained) if given.pretrained else None
+    trunk = load_classifier(given.pretrained).trunk.state_dict() if given.pretrained else None
     with join_others(given.threads) as first, Bar(disable=not first) as bar:
         line = bar.add_task("training", total=1.0)
 
         def show(progress: Progress) -> None:
             bar.update(line, completed=progress.fraction, description=write_line(progress))
 
-        trained = train(options, data, show, given.out, choose_own_device(), classifier)
+        trained = train(options, data, show, given.out, choose_own_device(), trunk)
         if first:
             bar.console.print_json(data=write_results(trained, data, options, given.out))
 

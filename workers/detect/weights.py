@@ -1,33 +1,54 @@
 """The weights of a detector in training: the first ones, what moves them, and their average."""
 
 import hashlib
+from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from workers.detect.train_options import TrainOptions
 from workers.detect.yolo import Yolo
-from workers.detect.yolo_v1 import ImageClassifier, hand_over
 
 
-def make_network(options: TrainOptions, classifier: ImageClassifier | None) -> Yolo:
-    """Of the weights that the seed gives, the same whatever else was drawn before."""
+def make_network(options: TrainOptions, trunk: Mapping[str, Tensor] | None) -> Yolo:
+    """Of the weights that the seed gives, the same whatever else was drawn before.
+
+    Those of the trunk are the given ones; raises ValueError if it has no such layers.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network = Yolo(options.network)
-    if classifier is not None:
-        hand_over(classifier, network.trunk)
+    if trunk is not None:
+        hand_over(trunk, network.trunk)
     return network.to(memory_format=torch.channels_last)  # a third faster, on a CPU too
 
 
-def make_optimiser(network: nn.Module, options: TrainOptions) -> Optimizer:
-    """What has one dimension, biases and the numbers of norms, does not decay."""
-    weights = [one for one in network.parameters() if one.dim() > 1]
-    others = [one for one in network.parameters() if one.dim() == 1]
+def hand_over(learned: Mapping[str, Tensor], trunk: nn.Module) -> None:
+    """Copy what was learned elsewhere; layers that only the trunk has stay as they are.
+
+    Raises ValueError if the trunk lacks one of the learned layers.
+    """
+    begun = trunk.state_dict()
+    shapes = {name: tensor.shape for name, tensor in begun.items()}
+    if any(shapes.get(name) != tensor.shape for name, tensor in learned.items()):
+        raise ValueError("The weights to start with are of other layers than the detector's.")
+    trunk.load_state_dict({**begun, **learned})
+
+
+def make_optimiser(network: Yolo, options: TrainOptions, known: bool = False) -> Optimizer:
+    """What has one dimension, biases and the numbers of norms, does not decay.
+
+    A trunk whose weights are `known` moves more slowly: the "share" of its groups.
+    """
+    share = options.known_share if known else 1.0
     groups = [
-        {"params": weights, "weight_decay": options.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": own, "weight_decay": decay, "share": share if part is network.trunk else 1.0}
+        for part in (network.trunk, network.head)
+        for own, decay in (
+            ([one for one in part.parameters() if one.dim() > 1], options.weight_decay),
+            ([one for one in part.parameters() if one.dim() == 1], 0.0),
+        )
     ]
     if options.optimiser == "sgd":
         return SGD(groups, options.learning_rate, options.momentum)
@@ -45,11 +66,11 @@ def move_average(average: nn.Module, network: nn.Module, share: float) -> None:
             old.copy_(new[name])
 
 
-def digest(network: nn.Module) -> str:
-    """The same for the same weights."""
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """The same for the same names and numbers."""
     whole = hashlib.sha256()
-    for name, weights in network.state_dict().items():
-        whole.update(name.encode() + weights.cpu().contiguous().numpy().tobytes())
+    for name, tensor in weights.items():
+        whole.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
     return whole.hexdigest()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from workers.detect.efficientnet_lite import build_efficientnet_lite0
 from workers.detect.yolo_config import Preset, YoloConfig
 from workers.detect.yolo_grid import decode
 from workers.detect.yolo_small import build_small_yolo
@@ -14,6 +15,7 @@ BUILDERS: dict[Preset, Callable[[YoloConfig], tuple[nn.Sequential, nn.Sequential
     "yolo-v1": build_yolo_v1,
     "fast-yolo": build_fast_yolo,
     "small": build_small_yolo,
+    "efficientnet-lite0": build_efficientnet_lite0,
 }
 
 

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Preset = Literal["yolo-v1", "fast-yolo", "small"]
+Preset = Literal["yolo-v1", "fast-yolo", "small", "efficientnet-lite0"]
 
 # Pixels of the picture a cell may be wide: as often as the convolutions halve their input.
 STRIDES: dict[Preset, tuple[int, ...]] = {
     "yolo-v1": (64,),
     "fast-yolo": (64,),
     "small": (16, 32),
+    "efficientnet-lite0": (16, 32),
 }
 
 

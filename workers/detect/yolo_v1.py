@@ -126,16 +126,3 @@ def initialise(network: M) -> M:
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     return network
-
-
-def hand_over(classifier: ImageClassifier, trunk: nn.Sequential) -> None:
-    """Copy the weights of the pre-trained 20 convolutions to the trunk of a detector.
-
-    Raises ValueError if the trunk does not begin with the same convolutions.
-    """
-    learned = classifier.trunk.state_dict()
-    begun = trunk.state_dict()
-    shapes = {name: tensor.shape for name, tensor in begun.items()}
-    if any(shapes.get(name) != tensor.shape for name, tensor in learned.items()):
-        raise ValueError("The detector does not begin with the convolutions of the classifier.")
-    trunk.load_state_dict({**begun, **learned})

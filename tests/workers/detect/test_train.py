@@ -15,10 +15,10 @@ from workers.detect.suppression import Suppression
 from workers.detect.train import Training, train
 from workers.detect.train_options import Diverged, Progress, TrainOptions
 from workers.detect.validation import measure
+from workers.detect.weights import make_network
 from workers.detect.yolo import Yolo
 from workers.detect.yolo_config import YoloConfig
-from workers.detect.yolo_v1 import ImageClassifier
-from workers.runtime.checkpoints import CHECKPOINT
+from workers.runtime.checkpoints import CHECKPOINT, UnusableCheckpoint
 from workers.runtime.tensors import read_tensors
 
 NETWORK = YoloConfig("small", classes=2, side=64, grid=4)
@@ -254,16 +254,48 @@ def test_parts_of_a_batch_give_the_gradients_of_the_whole(tmp_path):
         assert torch.allclose(whole, summed, atol=1e-4, rtol=1e-3)
 
 
-def test_it_starts_with_the_convolutions_of_a_classifier(tmp_path):
-    classifier = ImageClassifier(classes=2)
-    options = replace(SMALL, network=YoloConfig("yolo-v1", classes=2, side=64, grid=1))
-    training = Training(options, PICTURES, tmp_path / "unused", classifier=classifier)
-    begun = training.network.trunk.state_dict()
-    for name, weights in classifier.trunk.state_dict().items():
-        assert torch.equal(begun[name], weights), name
-    assert training.origin["classifier"]
-    with pytest.raises(ValueError, match="convolutions of the classifier"):
-        Training(SMALL, PICTURES, tmp_path / "unused", classifier=classifier)
+def learn_elsewhere(seed: int) -> dict[str, torch.Tensor]:
+    """A trunk for SMALL."""
+    options = replace(SMALL, seed=seed)
+    return make_network(options, trunk=None).trunk.state_dict()
+
+
+def test_it_starts_with_a_trunk_that_was_learned_elsewhere(tmp_path):
+    learned = learn_elsewhere(seed=7)
+    training = Training(SMALL, PICTURES, tmp_path / "unused", trunk=learned)
+    for network in (training.network, training.average):
+        begun = network.trunk.state_dict()
+        assert all(torch.equal(begun[name], weights) for name, weights in learned.items())
+    head = make_network(SMALL, trunk=None).head.state_dict()
+    own = training.network.head.state_dict()
+    assert all(torch.equal(own[name], weights) for name, weights in head.items())
+    other = learn_elsewhere(seed=7) | {"0.conv.weight": torch.zeros(8, 3, 3, 3)}
+    with pytest.raises(ValueError, match="other layers than the detector's"):
+        Training(SMALL, PICTURES, tmp_path / "unused", trunk=other)
+
+
+def test_a_training_that_started_with_a_trunk_goes_on_with_the_same_one_alone(tmp_path):
+    learned = learn_elsewhere(seed=7)
+    whole = train(SMALL, PICTURES, ignore, tmp_path / "whole", trunk=learned)
+    with pytest.raises(Stopped):
+        train(SMALL, PICTURES, stop_at(3), tmp_path / "cut", trunk=learned, save_every=0.0)
+    for other in (None, learn_elsewhere(seed=8)):
+        with pytest.raises(UnusableCheckpoint, match="other options or data"):
+            train(SMALL, PICTURES, ignore, tmp_path / "cut", trunk=other)
+    resumed = train(SMALL, PICTURES, ignore, tmp_path / "cut", trunk=learned)
+    assert equal(whole.network, resumed.network)
+
+
+def test_a_trunk_that_was_learned_elsewhere_moves_more_slowly_than_the_head(tmp_path):
+    options = replace(SMALL, optimiser="sgd", known_share=0.25, warm_up=0.0)
+    training = Training(options, PICTURES, tmp_path / "unused", trunk=learn_elsewhere(seed=7))
+    training.advance()
+    rates = {}
+    for group in training.optimiser.param_groups:
+        rates |= {id(weights): group["lr"] for weights in group["params"]}
+    for name, weights in training.network.named_parameters():
+        share = 0.25 if name.startswith("trunk.") else 1.0
+        assert rates[id(weights)] == share * options.learning_rate, name
 
 
 def test_what_cannot_be_trained_on_is_refused(tmp_path):
