@@ -49,6 +49,9 @@ class StreamResult(Message):
     results: str = Field(description="The blob id of NDJSON: a line for each frame.")
     annotated: str | None = Field(None, description="The blob id of an MP4 with the boxes drawn.")
     cut: bool = Field(description="It was ended by max_frames.")
+    damaged: bool = Field(
+        False, description="Part of the video could not be decoded: frames are missing."
+    )
 
 
 _EMPTY_ZIP = "data:application/zip;base64,UEsDBAAAAAA="

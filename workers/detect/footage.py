@@ -1,0 +1,148 @@
+"""The frames of an uploaded video, or of a zip of pictures, one after the other."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+from typing import IO, Any, Protocol
+
+from PIL import Image
+
+from shared.blobs import BlobInfo
+from workers.detect.loaded import DetectWorker
+from workers.detect.stream_contract import StreamRequest
+from workers.detect.video import FORMATS, Video, open_video
+from workers.runtime.images import decode
+from workers.runtime.run import InvalidInput, Run
+from workers.runtime.zips import Member, open_zip
+
+MOST_PICTURES = 50_000  # in a zip: zipfile keeps 1 KB of each in memory
+MOST_PICTURE_BYTES = 2**26  # of one picture in a zip
+MOST_UNPACKED = 2**36  # bytes of a zip: its pictures are unpacked one at a time
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One that is looked at."""
+
+    number: int  # its place among all frames, from 0 on
+    seconds: float  # from the first frame on
+    picture: Image.Image  # upright RGB
+
+
+class Footage(Protocol):
+    """What frames come from."""
+
+    @property
+    def fps(self) -> float:
+        """Frames per second, on average."""
+
+    @property
+    def frames(self) -> int | None:
+        """How many it says there are; None: it does not say."""
+
+    @property
+    def damaged(self) -> bool:
+        """Some of what was read so far could not be decoded."""
+
+    def read(self, every: int) -> Iterator[Frame]:
+        """Every so many of its frames, the first of all first. Raises InvalidInput."""
+
+    def measure_position(self) -> float:
+        """The part of it that was read, in [0, 1]."""
+
+
+@contextmanager
+def open_footage(worker: DetectWorker, run: Run[StreamRequest]) -> Iterator[Footage]:
+    """Raises InvalidInput, TooLarge; Cancelled also while frames are read."""
+    found = worker.blobs.find(run.tenant, [run.request.video]).get(run.request.video)
+    if found is None:
+        raise InvalidInput(f"The file {run.request.video} is gone. Upload it again.")
+    with TemporaryFile() as file:
+        _spool(worker, run, file)
+        yield from _open(found, file, run, worker.settings.max_pixels)
+
+
+def _spool(worker: DetectWorker, run: Run[StreamRequest], file: IO[bytes]) -> None:
+    try:
+        for chunk in worker.blobs.stream(run.tenant, run.request.video):
+            file.write(chunk)
+            run.raise_if_cancelled()
+    except KeyError as error:  # it expired just now
+        raise InvalidInput(f"The file {run.request.video} is gone. Upload it again.") from error
+    file.seek(0)
+
+
+def _open(
+    found: BlobInfo, file: IO[bytes], run: Run[StreamRequest], max_pixels: int
+) -> Iterator[Footage]:
+    if found.media_type in FORMATS:
+        with open_video(file, found, max_pixels, run.raise_if_cancelled) as video:
+            yield VideoFootage(video)
+    else:
+        with open_zip(file, MOST_PICTURES, MOST_UNPACKED) as members:
+            yield PictureFootage(members, run.request.fps, max_pixels)
+
+
+class VideoFootage:
+    """The frames of a video that are looked at become pictures; the others are only decoded."""
+
+    def __init__(self, video: Video) -> None:
+        self.video = video
+        self.fps, self.frames = video.fps, video.frames
+
+    @property
+    def damaged(self) -> bool:
+        return self.video.damaged
+
+    def read(self, every: int) -> Iterator[Frame]:
+        for number, (seconds, frame) in enumerate(self.video.decode()):
+            if number % every == 0:
+                yield Frame(number, seconds, self.video.convert(frame))
+
+    def measure_position(self) -> float:
+        return self.video.measure_position()
+
+
+class PictureFootage:
+    """The pictures of a zip, in the order in which people count: frame2 before frame10."""
+
+    def __init__(self, members: list[Member], fps: float, max_pixels: int) -> None:
+        if not members:
+            raise InvalidInput("The zip has no pictures in it: add JPEG, PNG or WEBP files.")
+        self.members = sorted(members, key=lambda member: natural_order(str(member.path)))
+        self.fps, self.max_pixels = fps, max_pixels
+        self.frames = len(members)
+        self.damaged = False
+        self.done = 0
+
+    def read(self, every: int) -> Iterator[Frame]:
+        for number in range(0, self.frames, every):
+            member = self.members[number]
+            yield Frame(number, number / self.fps, self._decode(member))
+            self.done = number + 1
+
+    def measure_position(self) -> float:
+        return self.done / self.frames
+
+    def _decode(self, member: Member) -> Image.Image:
+        if member.info.file_size > MOST_PICTURE_BYTES:
+            raise InvalidInput(
+                f"{member.path} is longer than {MOST_PICTURE_BYTES} bytes: make it smaller."
+            )
+        try:
+            return decode(member.read(), self.max_pixels)
+        except InvalidInput as error:
+            raise InvalidInput(f"{member.path}: {error}") from error
+
+
+def natural_order(path: str) -> list[Any]:
+    """A key that sorts numbers inside text by their value; even places are text, odd ones digits.
+
+    Digits are compared by length and then by digit, since int() refuses thousands of them.
+    """
+    parts = re.split(r"([0-9]+)", path)
+    parts[1::2] = [digits.lstrip("0") for digits in parts[1::2]]
+    numbered = [(len(part), part) if place % 2 else part for place, part in enumerate(parts)]
+    return [*numbered, path]  # so that 01 and 1 have an order too
