@@ -17,7 +17,7 @@ from services.client.watch import run_task
 app = typer.Typer()
 
 PICTURES = {  # in a result: how their files end
-    "curve": "curve.png",
+    "curve": "curve.jpg",
     "precision_recall": "precision-recall.png",
     "samples": "samples.jpg",
 }

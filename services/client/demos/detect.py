@@ -1,11 +1,14 @@
-"""The demo of detect: boxes around what real photographs show."""
+"""The demo of detect: boxes around what photographs show, a network of its own, a video."""
 
+import zipfile
 from collections.abc import Generator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from services.client.batch import Batch, Plan
-from services.client.demos.scene import Demo, DemoFailed, Row, Scene
+from services.client.demos import own_detector
+from services.client.demos.scene import Demo, DemoFailed, Row, Scene, run_job
 from services.client.photos import name_results
 
 PHOTOS = (
@@ -33,6 +36,13 @@ FILES = ("nanodet-g.json", "nanodet-g.bin", "yolov3-tiny.weights", "coco.names",
 
 
 def detect_objects(scene: Scene) -> Generator[Row, None, None]:
+    """Photographs, a network trained here, a video; raises DemoFailed."""
+    yield from _look_at_photos(scene)
+    yield from own_detector.use_own_detector(scene)
+    yield _watch(scene)
+
+
+def _look_at_photos(scene: Scene) -> Generator[Row, None, None]:
     """Boxes drawn into real photographs, by both networks."""
     photos = [scene.files / name for name in PHOTOS]
     names = name_results(photos, scene.folder, ".jpg")
@@ -74,4 +84,22 @@ def _read(result: dict[str, Any] | None) -> dict[str, Any]:
     return result or {}
 
 
-DEMO = Demo("detect", FILES, len(PHOTOS) + len(SECOND_LOOK), detect_objects)
+def _watch(scene: Scene) -> Row:
+    """The photographs as the frames of a video."""
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in PHOTOS:
+            archive.write(scene.files / name, name)
+    video = scene.client.upload(packed.getvalue())["id"]
+    result, seconds = run_job(
+        scene, "detect.stream", {"video": video, "model": "nanodet-g", "fps": 1}
+    )
+    if result["frames"] != len(PHOTOS) or not result["objects"]:
+        raise DemoFailed(f"In {result['frames']} frames was found: {result['objects']}.")
+    scene.client.download(result["annotated"], scene.folder / "detect-video.mp4")
+    found = ", ".join(f"{count} x {label}" for label, count in result["objects"].items())
+    return Row(f"a video of {result['frames']} photographs", found, seconds)
+
+
+JOBS = len(PHOTOS) + len(SECOND_LOOK) + own_detector.JOBS + 1
+DEMO = Demo("detect", FILES, JOBS, detect_objects)

@@ -8,6 +8,7 @@ import pytest
 from services.client import Client
 from shared.settings import read_settings
 from tests.services.client.fake_api import KEY, FakeApi, serve_api
+from tests.services.client.fake_detect import FakeDetect
 from tests.services.client.fake_faces import FakeFaces
 from tests.services.client.fake_text import FakeText
 from tests.services.client.fake_text_models import FakeTextModels
@@ -37,6 +38,12 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
 def client(api: FakeApi) -> Iterator[Client]:
     with Client(api.address, KEY, timeout=5) as client:
         yield client
+
+
+@pytest.fixture
+def detect(api: FakeApi) -> FakeDetect:
+    """The fake server answers the tasks on detectors and videos as well."""
+    return FakeDetect(api)
 
 
 @pytest.fixture

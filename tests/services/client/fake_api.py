@@ -39,6 +39,7 @@ class FakeApi:
     hold: bool = False  # jobs stay running
     labels: dict[bytes, str] = field(default_factory=dict)  # what is in a picture; else a dog
     answers: dict[str, Answer] = field(default_factory=dict)  # by task, for those of other workers
+    in_use: str = "m"  # the detector that looks where none is named
     most_open: int = 0  # jobs that were unfinished at one moment
     sniff: Callable[[bytes], str] = lambda content: (
         "text/plain" if content.startswith(b"text") else "image/jpeg"
@@ -107,7 +108,8 @@ class FakeApi:
         drawn = self.add_blob(DRAWN) if asked.get("annotate") else None
         label = self.labels.get(self.blobs.get(asked.get("picture", ""), b""), "dog")
         box = {"label": label, "class_id": 16, "score": 0.91, "xyxy": [1.0, 2.0, 3.0, 4.0]}
-        job["result"] = {"width": 8, "height": 8, "boxes": [box], "annotated": drawn, "model": "m"}
+        found = {"boxes": [box], "annotated": drawn, "model": asked.get("model", self.in_use)}
+        job["result"] = {"width": 8, "height": 8, **found}
 
     def _answer(self, job: dict[str, Any]) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from random import Random
 
 import pytest
 from typer.testing import CliRunner
@@ -11,15 +12,21 @@ from services.client import Client
 from services.client.cli import app
 from services.client.demo import run_demos
 from services.client.demos import DEMOS
+from services.client.demos import detect as detect_demo
 from services.client.demos import faces as faces_demo
 from services.client.demos import text as text_demo
 from services.client.demos.detect import PHOTOS, PLAIN_TO_SEE, SECOND_LOOK
+from services.client.demos.own_detector import UNSEEN
+from services.client.demos.rectangles import draw_rectangle
 from services.client.demos.scene import DemoFailed, Scene
 from shared.weights import load_catalog
 from tests.services.client.fake_api import DRAWN, FakeApi
+from tests.services.client.fake_detect import SAMPLES, FakeDetect
 from tests.services.client.fake_faces import FakeFaces
 from tests.services.client.fake_text import FakeText
 from tests.services.client.fake_text_models import CURVE, WORDS, FakeTextModels
+
+pytestmark = pytest.mark.usefixtures("faces")
 
 
 def show(name: str) -> bytes:
@@ -28,14 +35,16 @@ def show(name: str) -> bytes:
 
 
 @pytest.fixture
-def scene(client: Client, faces: FakeFaces, tmp_path: Path) -> Scene:
+def scene(client: Client, detect: FakeDetect, tmp_path: Path) -> Scene:
     files, folder = tmp_path / "files", tmp_path / "demo"
     files.mkdir()
     folder.mkdir()
     for name in {*PHOTOS, *faces_demo.PHOTOS}:
         (files / name).write_bytes(show(name))
     plain = [pair for seen in PLAIN_TO_SEE.values() for pair in seen.items()]
-    faces.api.labels = {show(name): label for name, label in plain}
+    detect.api.labels = {show(name): label for name, label in plain}
+    rectangle, drawn = draw_rectangle(Random(UNSEEN))
+    detect.api.labels[rectangle] = drawn.label
     return Scene(client, files, folder)
 
 
@@ -55,15 +64,18 @@ def test_every_worker_has_a_demo_and_its_files_are_pinned() -> None:
 def test_the_pictures_and_a_row_for_each_job_come_out(scene: Scene) -> None:
     rows = run_demos(DEMOS, scene)
     assert len(rows) == sum(demo.jobs for demo in DEMOS)
-    looks = sorted(row.what for worker, row in rows if worker == "detect")
+    looks = sorted(row.what for _, row in rows if row.what.endswith(("nanodet-g", "-tiny")))
     by_default, again = [f"{name}, nanodet-g" for name in PHOTOS], ["coffee.png, yolov3-tiny"]
-    assert looks == sorted(by_default + again)
+    assert looks == sorted([*by_default, *again, "promote nanodet-g"])
     drawn = {file.name: file.read_bytes() for file in scene.folder.iterdir()}
     assert drawn.pop("text-words.png") == WORDS
+    assert drawn.pop("detect-samples.jpg") == SAMPLES
+    assert drawn.pop("detect-curve.jpg") == CURVE
     assert drawn.pop("text-language.png") == drawn.pop("text-classifier.png") == CURVE
     assert set(drawn.values()) == {DRAWN}
     assert {"coffee.jpg", "coffee-yolov3-tiny.jpg"} <= set(drawn)
-    assert len(drawn) == len(PHOTOS) + len(SECOND_LOOK) + 1
+    # a portrait of faces, a rectangle and a video are drawn as well
+    assert len(drawn) == len(PHOTOS) + len(SECOND_LOOK) + 3
 
 
 def test_an_object_that_is_plain_to_see_must_be_found(scene: Scene, api: FakeApi) -> None:
@@ -76,6 +88,48 @@ def test_a_failed_job_fails_the_demo_with_its_reason(scene: Scene) -> None:
     (scene.files / "rocket.jpg").write_bytes(b"broken")
     with pytest.raises(DemoFailed, match=r"rocket\.jpg: invalid_input: The picture is damaged"):
         run_demos(DEMOS, scene)
+
+
+def test_a_detector_is_trained_put_in_use_and_deleted_again(
+    scene: Scene, detect: FakeDetect
+) -> None:
+    for _ in range(2):
+        rows = {row.what: row.result for _, row in run_demos((detect_demo.DEMO,), scene)}
+        assert rows["train on 8 drawn pictures"].endswith("mAP 0.90 on 2 it never saw")
+        assert rows["promote nanodet-g"] == "nanodet-g is in use"
+        assert rows["a video of 8 photographs"] == "8 x bear"
+        assert [model["model"] for model in detect.models] == ["nanodet-g"]
+
+
+def test_a_model_that_was_in_use_is_so_again(scene: Scene, detect: FakeDetect) -> None:
+    detect.promote({"model": detect.add("raccoons@3")})
+    run_demos((detect_demo.DEMO,), scene)
+    assert [m["model"] for m in detect.models if m["in_use"]] == ["raccoons@3"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [("precision", "mean average precision of demo-rectangles@1 is 0.30"), ("label", "Not red")],
+)
+def test_a_detector_that_finds_too_little_fails_the_demo_and_is_not_kept(
+    scene: Scene, detect: FakeDetect, change: str, reason: str
+) -> None:
+    if change == "precision":
+        detect.precision = 0.3
+    else:
+        del detect.api.labels[draw_rectangle(Random(UNSEEN))[0]]
+    with pytest.raises(DemoFailed, match=reason):
+        run_demos((detect_demo.DEMO,), scene)
+    for job_id in detect.api.jobs:
+        scene.client.wait(job_id)
+    assert [model["model"] for model in detect.models if model["in_use"]] == ["nanodet-g"]
+    assert len(detect.models) == 1
+
+
+def test_frames_that_are_lost_fail_the_demo(scene: Scene, detect: FakeDetect) -> None:
+    detect.frames = 5
+    with pytest.raises(DemoFailed, match="In 5 frames was found"):
+        run_demos((detect_demo.DEMO,), scene)
 
 
 def test_known_people_are_told_from_a_stranger_and_nothing_is_kept(
