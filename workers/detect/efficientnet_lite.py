@@ -1,7 +1,6 @@
 """EfficientNet-Lite0 (Tan & Le, 2019), which knows photographs: a classifier, and a trunk of YOLO.
 
-The lite variants have ReLU6 and no squeeze-and-excitation. Weights of the trunk are the same
-whatever its stride.
+The lite variants have ReLU6 and no squeeze-and-excitation.
 """
 
 from pathlib import Path
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from shared.weights import locate
 from workers.detect.yolo_config import YoloConfig
+from workers.detect.yolo_small import ConvBlock
 
 PUBLISHED = "efficientnet-lite0.pth"  # learned on ImageNet-1k, 1000 classes
 
@@ -25,7 +25,8 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-CHANNELS = STAGES[-1][-1]
+DEEP = {16: STAGES[:5], 32: STAGES}  # how far a trunk of this stride goes
+HEAD = 128  # filters of the convolution before the answers
 
 
 class Normalise(nn.Module):
@@ -81,7 +82,7 @@ class EfficientNetLite0(nn.Module):
     def __init__(self, classes: int = 1000) -> None:
         super().__init__()
         self.trunk = build_trunk(32)
-        self.last = nn.Sequential(ConvNorm(CHANNELS, LAST), nn.ReLU6(inplace=True))
+        self.last = nn.Sequential(ConvNorm(STAGES[-1][-1], LAST), nn.ReLU6(inplace=True))
         self.head = nn.Linear(LAST, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,27 +92,27 @@ class EfficientNetLite0(nn.Module):
 
 
 def build_trunk(stride: int) -> nn.Sequential:
-    """(N, 3, H, W) RGB in [0, 1] -> (N, 320, H / stride, W / stride); 16 or 32, of even sizes.
+    """(N, 3, H, W) RGB in [0, 1] -> at a stride of 16 (N, 112, H / 16, W / 16), at 32 (N, 320, ..).
 
-    At a stride of 16 the last halving is left out.
+    H and W are multiples of the stride. The trunk of 32 begins with that of 16.
     """
     layers: list[nn.Module] = [Normalise(), ConvNorm(3, STEM, 3, 2), nn.ReLU6(inplace=True)]
-    channels, reached = STEM, 2
-    for blocks, size, step, expansion, outputs in STAGES:
+    channels = STEM
+    for blocks, size, step, expansion, outputs in DEEP[stride]:
         for number in range(blocks):
-            halve = number == 0 and step == 2 and reached < stride
-            reached *= 2 if halve else 1
-            layers.append(Block(channels, outputs, size, 2 if halve else 1, expansion))
+            layers.append(Block(channels, outputs, size, 1 if number else step, expansion))
             channels = outputs
     return nn.Sequential(*layers)
 
 
 def build_efficientnet_lite0(config: YoloConfig) -> tuple[nn.Sequential, nn.Sequential]:
-    """The trunk, and a convolution for the answers of each cell; 3.4 million parameters.
+    """The trunk, and two convolutions, of which the first sees the cells around too.
 
-    (N, 3, side, side) -> (N, 320, S, S) -> (N, B * 5 + C, S, S).
+    (N, 3, side, side) -> (N, 112 or 320, S, S) -> (N, B * 5 + C, S, S).
     """
-    return build_trunk(config.stride), nn.Sequential(nn.Conv2d(CHANNELS, config.depth, 1))
+    channels = DEEP[config.stride][-1][-1]
+    head = nn.Sequential(ConvBlock(channels, HEAD, 3), nn.Conv2d(HEAD, config.depth, 1))
+    return build_trunk(config.stride), head
 
 
 def read_classifier(folder: Path) -> EfficientNetLite0:

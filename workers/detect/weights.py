@@ -25,15 +25,15 @@ def make_network(options: TrainOptions, trunk: Mapping[str, Tensor] | None) -> Y
 
 
 def hand_over(learned: Mapping[str, Tensor], trunk: nn.Module) -> None:
-    """Copy what was learned elsewhere; layers that only the trunk has stay as they are.
+    """Copy the layers that both have: one of the two may be longer, and go on with others.
 
-    Raises ValueError if the trunk lacks one of the learned layers.
+    Raises ValueError if they do not begin with the same layers.
     """
     begun = trunk.state_dict()
-    shapes = {name: tensor.shape for name, tensor in begun.items()}
-    if any(shapes.get(name) != tensor.shape for name, tensor in learned.items()):
+    both = [name for name in begun if name in learned and begun[name].shape == learned[name].shape]
+    if len(both) < min(len(begun), len(learned)):
         raise ValueError("The weights to start with are of other layers than the detector's.")
-    trunk.load_state_dict({**begun, **learned})
+    trunk.load_state_dict({**begun, **{name: learned[name] for name in both}})
 
 
 def make_optimiser(network: Yolo, options: TrainOptions, known: bool = False) -> Optimizer:
