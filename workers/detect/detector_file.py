@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from torch import Tensor, nn
 
 from workers.detect.model import SIZE, YoloV3Tiny
@@ -131,11 +131,21 @@ def pack_detector(detector: Detector) -> tuple[dict[str, Tensor], dict[str, Any]
 
 def unpack_detector(tensors: dict[str, Tensor], told: dict[str, Any]) -> Detector:
     """As it was packed; raises ValueError if that is no detector, whatever it is."""
-    about = READER.validate_json(json.dumps(told))  # strict JSON: no texts for numbers
+    about = read_about(told)
     with torch.device("meta"):  # a file that lies about its network takes no memory
         network = build_empty(about)
     fill(network, tensors)
     return Detector(network, tuple(about.names), about.bordered, about.suppression, about.metrics)
+
+
+def read_about(told: dict[str, Any]) -> AboutYolo | AboutTiny:
+    """Raises ValueError, whose text names the first thing that is wrong."""
+    try:
+        return READER.validate_json(json.dumps(told))  # strict JSON: no texts for numbers
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{place}: {first['msg']}." if place else first["msg"]) from error
 
 
 def build_empty(about: AboutYolo | AboutTiny) -> Yolo | YoloV3Tiny:

@@ -11,6 +11,7 @@ COARSE_ANCHORS: Anchors = ((81, 82), (135, 169), (344, 319))
 # The published weights were trained with (81, 82) on both grids and without (10, 14), whatever
 # later copies of yolov3-tiny.cfg say; with (10, 14) every small box comes out half its size.
 FINE_ANCHORS: Anchors = ((23, 27), (37, 58), (81, 82))
+ANCHORS: Anchors = (*FINE_ANCHORS, *COARSE_ANCHORS)
 EPSILON = 1e-6  # Darknet's; torch's default of 1e-5 moves the scores
 
 
@@ -35,9 +36,7 @@ class ConvBlock(nn.Module):
 class YoloV3Tiny(nn.Module):
     """Seven convolutions halve the picture to a 13 x 13 grid; a skip connection serves 26 x 26."""
 
-    def __init__(
-        self, classes: int = 80, anchors: Anchors = (*FINE_ANCHORS, *COARSE_ANCHORS)
-    ) -> None:
+    def __init__(self, classes: int = 80, anchors: Anchors = ANCHORS) -> None:
         """Six anchors, in the order of Darknet's files: three of the fine grid, then the others."""
         super().__init__()
         self.classes, self.anchors = classes, anchors

@@ -35,10 +35,10 @@ def objects(
 ) -> list[ObjectsResult | JobError]:
     """The pictures of all jobs that want the same detector share one pass of it."""
     opened = answer_each(batch, lambda run: _open(worker, run))
-    groups: dict[str, list[Opened]] = {}
+    groups: dict[int, list[Opened]] = {}
     for job in opened:
         if isinstance(job, Opened):
-            groups.setdefault(job.served.name + job.run.tenant, []).append(job)
+            groups.setdefault(id(job.served.network), []).append(job)
     found = {job.run.job_id: result for group in groups.values() for job, result in _find(group)}
     return [job if isinstance(job, JobError) else found[job.run.job_id] for job in opened]
 

@@ -16,7 +16,7 @@ from workers.detect.nanodet import NanoDet
 from workers.detect.networks import LABELS, load_published
 from workers.detect.suppression import Suppression
 from workers.detect.yolo import Yolo
-from workers.runtime.trained import TrainedModels
+from workers.runtime.trained import TrainedModels, UnknownModel
 
 KIND = "detector"  # of all models of this worker in the registry
 Network = Yolo | YoloV3Tiny | NanoDet
@@ -48,17 +48,28 @@ class Detectors:
 
     def open(self, tenant: str, asked: str | None) -> Served:
         """None: the one the tenant promoted, or else DEFAULT_MODEL. Raises UnknownModel."""
-        name = asked or self.find_in_use(tenant)
-        if name in self.published:
-            return self.published[name]
-        full_name, served = self.models.open(tenant, name, KIND, self._build)
-        return replace(served, name=full_name)
+        if asked is not None:
+            return self._open(tenant, asked)
+        name = self.find_in_use(tenant)
+        try:
+            return self._open(tenant, name)
+        except UnknownModel:
+            now = self.find_in_use(tenant)
+            if now == name:
+                raise
+            return self._open(tenant, now)  # the other was deleted in between
 
     def find_in_use(self, tenant: str) -> str:
         """The name of the detector for jobs that name none."""
         with self.models.sessions.read() as session:
             promoted = find_promoted(session, tenant, self.models.worker)
         return DEFAULT_MODEL if promoted is None else str(promoted)
+
+    def _open(self, tenant: str, name: str) -> Served:
+        if name in self.published:
+            return self.published[name]
+        full_name, served = self.models.open(tenant, name, KIND, self._build)
+        return replace(served, name=full_name)
 
     def _build(self, tensors: dict[str, Tensor], about: dict[str, Any]) -> Served:
         detector = unpack_detector(tensors, about)

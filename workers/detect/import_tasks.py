@@ -1,0 +1,141 @@
+"""Answers the jobs that bring in detectors that were trained elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from workers.detect.darknet import count_floats, load_darknet, tensors_in_file_order
+from workers.detect.detector_file import Detector, load_detector, pack_detector
+from workers.detect.fields import Labels
+from workers.detect.loaded import DetectWorker
+from workers.detect.model import ANCHORS, YoloV3Tiny
+from workers.detect.model_contract import ImportRequest, ImportResult
+from workers.detect.served import KIND
+from workers.detect.suppression import Suppression
+from workers.runtime.answers import answer_each
+from workers.runtime.run import InvalidInput, JobError, Run, TooLarge
+
+MOST_BYTES = 2_000_000_000  # of a file: yolo-v1 has 1.1 GB of weights
+MOST_HEADER = 2**22  # bytes: a thousand classes with long names, twice
+MOST_SIDE, MOST_BOXES = 896, 10  # as detect.train makes; larger ones could fill the memory
+# Numbers that a class adds to YOLOv3-tiny: on both grids, a filter and a bias for three anchors.
+NUMBERS_OF_CLASS = 3 * (512 + 1) + 3 * (256 + 1)
+
+LABELS = TypeAdapter(Labels)
+
+
+def bring_in(
+    worker: DetectWorker, batch: Sequence[Run[ImportRequest]]
+) -> list[ImportResult | JobError]:
+    return answer_each(batch, lambda run: _bring_in(worker, run))
+
+
+def _bring_in(worker: DetectWorker, run: Run[ImportRequest]) -> ImportResult:
+    request = run.request
+    read = {"atelier": read_atelier, "darknet": read_darknet}[request.kind]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        fetch(worker, run, path)
+        run.progress(0.3, "reading the network")
+        try:
+            detector = read(path, request)
+        except (ValueError, RecursionError) as error:  # the latter of JSON a thousand levels deep
+            text = str(error).replace(str(path), "the file")
+            raise InvalidInput(f"This is no detector of the kind {request.kind}: {text}") from error
+    run.progress(0.6, "trying it out")
+    try_out(detector)
+    facts = {"came_as": request.kind, **detector.list_facts()}
+    tensors, about = pack_detector(detector)
+    worker.models.add(run, KIND, request.name, tensors, about, detector.metrics, facts)
+    return ImportResult(
+        classes=list(detector.names),
+        side=detector.side,
+        parameters=sum(weights.numel() for weights in detector.network.parameters()),
+    )
+
+
+def fetch(worker: DetectWorker, run: Run[ImportRequest], path: Path) -> None:
+    """Write the job's file to the path, a piece in memory at a time."""
+    size = 0
+    try:
+        chunks = worker.blobs.stream(run.tenant, run.request.file)
+    except KeyError as error:
+        raise InvalidInput(f"The file {run.request.file} is gone. Upload it again.") from error
+    with path.open("wb") as file:
+        for chunk in chunks:
+            size += file.write(chunk)
+            if size > MOST_BYTES:
+                raise TooLarge(f"A detector's file has at most {MOST_BYTES} bytes.")
+            run.raise_if_cancelled()
+
+
+def read_atelier(path: Path, request: ImportRequest) -> Detector:
+    """Raises ValueError, RecursionError and InvalidInput."""
+    if request.classes is not None or request.anchors is not None:
+        raise InvalidInput("classes and anchors are of darknet: a file of Atelier has its own.")
+    with path.open("rb") as file:  # as safetensors begins: the length of the header
+        if int.from_bytes(file.read(8), "little") > MOST_HEADER:
+            raise ValueError("it does not begin as a file of safetensors, or is damaged.")
+    detector = load_detector(path)
+    check_size(detector)
+    if request.score_threshold is None:
+        return detector
+    own = replace(detector.suppression, score_threshold=request.score_threshold)
+    return replace(detector, suppression=own)
+
+
+def check_size(detector: Detector) -> None:
+    """Raises ValueError for one that jobs could not ask for, or would take much memory."""
+    try:
+        LABELS.validate_python(list(detector.names))
+    except ValidationError as error:
+        raise ValueError(f"its classes: {error.errors(include_url=False)[0]['msg']}.") from error
+    boxes = 0 if isinstance(detector.network, YoloV3Tiny) else detector.network.config.boxes
+    if detector.side > MOST_SIDE or boxes > MOST_BOXES:
+        raise ValueError(
+            f"at most {MOST_SIDE} pixels a side and {MOST_BOXES} boxes a cell are served."
+        )
+
+
+def read_darknet(path: Path, request: ImportRequest) -> Detector:
+    """Raises ValueError and InvalidInput."""
+    if request.classes is None:
+        raise InvalidInput("Weights of Darknet do not name their classes: give classes.")
+    names = tuple(request.classes)
+    if len(set(names)) < len(names):
+        raise InvalidInput("A class is named twice in classes.")
+    anchors = ANCHORS
+    if request.anchors is not None:
+        anchors = tuple((width, height) for width, height in request.anchors)
+    network = YoloV3Tiny(len(names), anchors).eval()
+    check_numbers(count_floats(path), network)
+    load_darknet(network, path)
+    network.fuse()
+    threshold = 0.25 if request.score_threshold is None else request.score_threshold
+    return Detector(network, names, bordered=True, suppression=Suppression(threshold))
+
+
+def check_numbers(found: int, network: YoloV3Tiny) -> None:
+    """Raises ValueError, which tells of how many classes the weights are."""
+    wanted = sum(tensor.numel() for tensor in tensors_in_file_order(network))
+    if found == wanted:
+        return
+    more, rest = divmod(found - wanted, NUMBERS_OF_CLASS)
+    if not rest and network.classes + more > 0:
+        raise ValueError(f"it has {network.classes + more} classes, not {network.classes}.")
+    raise ValueError(f"it has {found} numbers; YOLOv3-tiny of these classes has {wanted}.")
+
+
+@torch.inference_mode()
+def try_out(detector: Detector) -> None:
+    """Look at a grey picture. Raises InvalidInput if a weight or what is found is not finite."""
+    for name, weights in detector.network.state_dict().items():
+        if not weights.isfinite().all():
+            raise InvalidInput(f"The weights {name} hold numbers that are not finite.")
+    boxes, scores = detector.network.predict(torch.full((1, 3, detector.side, detector.side), 0.5))
+    if not (boxes.isfinite().all() and scores.isfinite().all()):
+        raise InvalidInput("What this network finds in a grey picture are not finite numbers.")
