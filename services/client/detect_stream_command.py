@@ -79,6 +79,8 @@ def stream(
     if as_json:
         write_json({**result, "saved": str(save) if save else None})
         return
+    if result["damaged"]:
+        tell("The video is damaged: frames are missing.")
     found = ", ".join(f"{count} x {label}" for label, count in result["objects"].items())
     tell(f"{result['frames']} frames, {result['model']}: {found or 'nothing'}.")
 
