@@ -242,10 +242,10 @@ def sniff(head: bytes) -> str:
             return media_type
     if head[:4] == b"RIFF" and head[8:12] in RIFF:
         return RIFF[head[8:12]]
-    if head[4:8] in MOVIE_ATOMS and head[:2] == b"\0\0":  # after the atom's length
-        return "video/mp4"
     if head and b"\0" not in head:
         return "text/plain"
+    if head[4:8] in MOVIE_ATOMS:  # after the atom's length, which may be any for mdat
+        return "video/mp4"
     return "application/octet-stream"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryFile
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from PIL import Image
 
@@ -137,12 +137,13 @@ class PictureFootage:
             raise InvalidInput(f"{member.path}: {error}") from error
 
 
-def natural_order(path: str) -> list[Any]:
-    """A key that sorts numbers inside text by their value; even places are text, odd ones digits.
+def natural_order(path: str) -> tuple[list[str | tuple[int, str]], str]:
+    """A key that sorts numbers inside text by their value.
 
-    Digits are compared by length and then by digit, since int() refuses thousands of them.
+    Digits are compared by how many they are and then one by one: int() refuses thousands of them.
     """
-    parts = re.split(r"([0-9]+)", path)
-    parts[1::2] = [digits.lstrip("0") for digits in parts[1::2]]
-    numbered = [(len(part), part) if place % 2 else part for place, part in enumerate(parts)]
-    return [*numbered, path]  # so that 01 and 1 have an order too
+    parts = re.split(r"([0-9]+)", path)  # text and digits take turns
+    digits = [part.lstrip("0") for part in parts[1::2]]
+    key: list[str | tuple[int, str]] = [*parts]
+    key[1::2] = [(len(number), number) for number in digits]
+    return key, path  # 01 and 1 have an order too

@@ -10,7 +10,7 @@ from workers.runtime.clock import Clock
 from workers.runtime.run import Run, TooLarge
 
 TELL_EVERY = 0.25  # seconds between events
-MOST_TOLD = 2**15  # bytes of lines in an event: the broker keeps 1000 events of a job
+MOST_TOLD = 2**14  # bytes of lines in an event: the broker keeps 1000 events of a job
 MOST_BYTES = 2**31  # of the file
 
 

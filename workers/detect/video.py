@@ -59,7 +59,7 @@ def open_video(
                 file,
                 "r",
                 format=FORMATS[found.media_type],
-                options={"codec_whitelist": DECODERS, "max_pixels": str(max_pixels)},
+                options={"codec_whitelist": DECODERS, "max_pixels": str(2 * MOST_PIXELS)},
                 metadata_errors="replace",
                 io_open=_refuse,
             )
@@ -88,7 +88,7 @@ class Video:
         check_alive: Callable[[], None],
     ) -> None:
         self.container, self.file, self.size = container, file, size
-        self.check_alive = check_alive
+        self.check_alive, self.max_pixels = check_alive, max_pixels
         self.stream = _choose_stream(container)
         _prepare(self.stream, max_pixels)
         self.fps = _read_fps(self.stream)
@@ -113,7 +113,10 @@ class Video:
                 now = _advance(now, own, 1 / self.fps)
             yield now, frame
         if first is None:
-            raise InvalidInput(f"No frame of the video can be decoded: it is damaged. {ADVICE}")
+            raise InvalidInput(
+                "No frame of the video can be decoded: it is damaged, or its frames have more than "
+                f"{self.max_pixels} pixels. {ADVICE}"
+            )
 
     def convert(self, frame: VideoFrame) -> Image.Image:
         """The upright RGB picture."""
@@ -137,11 +140,15 @@ class Video:
             self.check_alive()
             self.damaged |= packet is not None and packet.is_corrupt
             try:
-                yield from self.stream.decode(packet)
-            except FFmpegError as error:
-                if isinstance(error, MemoryError):
-                    raise
+                frames = self.stream.decode(packet)
+            except FFmpegError:  # also its MemoryError, which frames over the limit raise
+                frames = []
                 self.damaged = True
+            for frame in frames:
+                if frame.width * frame.height <= self.max_pixels:
+                    yield frame
+                else:
+                    self.damaged = True
 
     def _demux(self) -> "Iterator[Packet[VideoStream] | None]":
         """All packets; the last one is empty, which makes the decoder give what it still has."""
@@ -182,7 +189,8 @@ def _prepare(stream: VideoStream, max_pixels: int) -> None:
             "be used: make the video smaller."
         )
     context.thread_count = 1
-    context.options = {"max_pixels": str(max_pixels)}  # it also may grow in between
+    # Frames may grow in between. Decoders check with sides that are whole blocks.
+    context.options = {"max_pixels": str(2 * max_pixels)}
 
 
 def _read_fps(stream: VideoStream) -> float:
