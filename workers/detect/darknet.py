@@ -12,13 +12,18 @@ from workers.detect.model import ConvBlock, YoloV3Tiny
 
 
 def load_darknet(network: YoloV3Tiny, path: Path) -> None:
-    """Fill a network from a Darknet file; raises ValueError if it is none, or of another size."""
+    """Fill a network from a Darknet file.
+
+    Raises ValueError if it is none, has another size, or numbers that are not finite.
+    """
     wanted = list(tensors_in_file_order(network))
     total = sum(tensor.numel() for tensor in wanted)
     count = count_floats(path)
     if count != total:
         raise ValueError(f"{path} has {count} numbers, the network needs {total}")
     floats = read_floats(path)
+    if not floats.isfinite().all():  # folding could hide them: a scale over an infinite variance
+        raise ValueError(f"{path} has numbers that are not finite")
     with torch.no_grad():
         for tensor in wanted:
             tensor.copy_(floats[: tensor.numel()].view_as(tensor))

@@ -11,12 +11,12 @@ from workers.detect.model import YoloV3Tiny
 
 
 def write(path: Path, version: tuple[int, int], numbers: torch.Tensor) -> Path:
-    seen = struct.pack("<q", 12) if version >= (0, 2) else struct.pack("<i", 12)
+    seen = struct.pack("<q", 12) if (0, 2) <= version < (1000, 0) else struct.pack("<i", 12)
     path.write_bytes(struct.pack("<iii", *version, 0) + seen + numbers.numpy().tobytes())
     return path
 
 
-@pytest.mark.parametrize("version", [(0, 1), (0, 2)])
+@pytest.mark.parametrize("version", [(0, 1), (0, 2), (1000, 0)])
 def test_both_header_lengths_are_read(version, tmp_path):
     numbers = torch.arange(5, dtype=torch.float32)
     assert torch.equal(read_floats(write(tmp_path / "net", version, numbers)), numbers)
@@ -40,6 +40,29 @@ def test_every_parameter_and_statistic_is_in_the_file():
     state = {id(tensor) for tensor in network.state_dict(keep_vars=True).values()}
     counters = {id(b) for name, b in network.named_buffers() if name.endswith("batches_tracked")}
     assert {id(tensor) for tensor in tensors_in_file_order(network)} == state - counters
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "too short"),
+        (b"abcdefghijk", "too short"),
+        (struct.pack("<iii", 0, 2, 0), "whole numbers"),  # without the count of pictures
+        (struct.pack("<iiiq", 0, 2, 0, 0) + b"abc", "whole numbers"),
+    ],
+)
+def test_what_is_no_darknet_file_is_refused(content, why, tmp_path):
+    (tmp_path / "net").write_bytes(content)
+    with pytest.raises(ValueError, match=why):
+        load_darknet(YoloV3Tiny(classes=2), tmp_path / "net")
+
+
+def test_numbers_that_are_not_finite_are_refused(tmp_path):
+    network = YoloV3Tiny(classes=2)
+    numbers = torch.zeros(sum(tensor.numel() for tensor in tensors_in_file_order(network)))
+    numbers[7] = float("inf")
+    with pytest.raises(ValueError, match="not finite"):
+        load_darknet(network, write(tmp_path / "net", (0, 2), numbers))
 
 
 @pytest.mark.parametrize("change", [-1, 1])

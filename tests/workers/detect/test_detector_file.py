@@ -1,5 +1,6 @@
 """A trained detector as a file: it comes back as it was, and other files are refused."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -9,9 +10,14 @@ from workers.detect.detector_file import (
     Detector,
     load_classifier,
     load_detector,
+    pack_detector,
     save_classifier,
     save_detector,
+    unpack_detector,
 )
+from workers.detect.model import ANCHORS
+from workers.detect.model_contract import ModelView
+from workers.detect.model_tasks import FACTS
 from workers.detect.suppression import Suppression
 from workers.detect.yolo import Yolo
 from workers.detect.yolo_config import YoloConfig
@@ -45,6 +51,53 @@ def test_a_detector_comes_back_as_it_was(detector, path):
     pictures = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(loaded.network(pictures), detector.network(pictures))
+
+
+def test_a_yolov3_tiny_comes_back_with_its_anchors(published, tmp_path):
+    names = tuple(str(number) for number in range(80))
+    network = copy.deepcopy(published)
+    network.anchors = tuple((width + 1, height) for width, height in ANCHORS)
+    saved = Detector(network, names, bordered=True, suppression=Suppression(0.3))
+    save_detector(saved, tmp_path / "detector.safetensors")
+    loaded = load_detector(tmp_path / "detector.safetensors")
+    assert replace(loaded, network=network) == saved
+    assert (loaded.side, loaded.network.anchors) == (416, network.anchors)
+    x = torch.rand(1, 3, 416, 416)
+    with torch.inference_mode():
+        for found, expected in zip(loaded.network.predict(x), network.predict(x), strict=True):
+            assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"network": {"classes": 80}},
+        {"network": {"classes": 0, "anchors": [[1, 1]] * 6}},
+        {"network": {"classes": 80, "anchors": [[1, 1]] * 5}},
+        {"network": {"classes": 80, "anchors": [[1, 1]] * 5 + [[1, 0]]}},
+        {"network": {"classes": 80, "anchors": [[1, 1]] * 5 + [[1, 2, 3]]}},
+        {"network": {"classes": 80, "anchors": [[1, 1]] * 5 + [[1.5, 1]]}},
+        {"network": {"preset": "small", "classes": 80}},
+        {"names": ["a"]},
+        {"format": "atelier-yolo-1"},
+    ],
+)
+def test_a_description_that_is_none_of_yolov3_tiny_is_refused(published, change):
+    names = tuple(str(number) for number in range(80))
+    tensors, about = pack_detector(Detector(published, names, bordered=True))
+    assert unpack_detector(tensors, about).names == names
+    with pytest.raises(ValueError):  # noqa: PT011  # the texts are pydantic's
+        unpack_detector(tensors, about | change)
+
+
+def test_a_yolov3_tiny_whose_normalisation_is_not_folded_is_no_detector(network):
+    tensors, about = pack_detector(Detector(network, tuple(map(str, range(80))), bordered=True))
+    with pytest.raises(ValueError, match="not those of the network"):
+        unpack_detector(tensors, about)
+
+
+def test_the_facts_of_a_detector_are_those_that_lists_show(detector):
+    assert set(detector.list_facts()) == set(FACTS) <= set(ModelView.model_fields)
 
 
 def test_equal_detectors_are_equal_files(path, tmp_path):

@@ -10,12 +10,15 @@ from PIL import Image
 
 from shared.settings import Settings
 from shared.weights import MissingWeights
-from tests.workers.detect.desk import Desk
+from tests.workers.detect.desk import Desk, make_detector
+from workers.detect import objects_tasks
 from workers.detect.fields import SCORE_THRESHOLDS
+from workers.detect.finding import predict
 from workers.detect.loaded import DetectWorker
 from workers.detect.objects_contract import OBJECTS, ObjectsRequest, ObjectsResult
 from workers.detect.objects_tasks import objects
 from workers.runtime.images import decode
+from workers.runtime.trained import UnknownModel
 
 
 @pytest.fixture
@@ -115,6 +118,48 @@ def test_a_batch_answers_in_order_and_as_if_alone(sqlite_desk, ask, photo):
         for box, same in zip(one.boxes, other.boxes, strict=True):
             assert box.score == pytest.approx(same.score, abs=1e-4)
             assert box.xyxy == pytest.approx(same.xyxy, abs=0.05)
+
+
+def test_a_batch_mixes_models_and_tenants(desk: Desk, photo):
+    """Each gets the detector that it means; what one may not use costs the others nothing."""
+    other = Desk(desk.worker)
+    desk.register(make_detector("a"))
+    other.register(make_detector("b"))
+    desk.register(make_detector("c"), "second")
+    cat = photo("chelsea.png")
+    asked = [
+        (desk, "mine"),
+        (other, "mine@1"),
+        (desk, None),
+        (other, "second"),
+        (desk, "second"),
+        (other, None),
+    ]
+    runs = [one.make(ObjectsRequest(picture=one.add(cat), model=model)) for one, model in asked]
+    answers = objects(desk.worker, runs)
+    assert [getattr(answer, "code", None) for answer in answers].count("unknown_model") == 1
+    assert isinstance(answers[3], UnknownModel)
+    found = [{box.label for box in answers[place].boxes} for place in (0, 1, 2, 4, 5)]
+    assert found == [{"a"}, {"b"}, {"cat"}, {"c"}, {"cat"}]
+    names = [answers[place].model for place in (0, 1, 2, 4, 5)]
+    assert names == ["mine@1", "mine@1", "nanodet-g", "second@1", "nanodet-g"]
+
+
+def test_pictures_of_all_tenants_share_a_pass_of_a_published_detector(
+    sqlite_desk: Desk, ask, photo, monkeypatch
+):
+    passes = []
+
+    def count(served, squares):
+        passes.append(len(squares))
+        return predict(served, squares)
+
+    monkeypatch.setattr(objects_tasks, "predict", count)
+    other, cat = Desk(sqlite_desk.worker), photo("chelsea.png")
+    theirs = other.make(ObjectsRequest(picture=other.add(cat)))
+    answers = objects(sqlite_desk.worker, [sqlite_desk.make(ask(cat)), theirs])
+    assert passes == [2]
+    assert answers[0] == answers[1]
 
 
 def test_a_picture_over_the_pixel_limit_is_refused(sqlite_desk, ask, photo):
