@@ -1,0 +1,74 @@
+"""A stack with the detect worker, two of its tenants, and what they ask of it."""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from services.client.client import Client
+from services.client.job import Job
+from services.client.problems import Problem
+from services.local.stack import running_stack
+from shared.db import open_db
+from shared.keys import create_key
+from shared.settings import Settings, read_settings
+
+PATIENCE = 250.0  # seconds; on a quiet machine every job here takes a few
+
+
+@contextmanager
+def open_clients(home: Path) -> Iterator[tuple[Client, Client]]:
+    """Of the tenant who owns the stack, and of another one."""
+    weights = read_settings().weights
+    with running_stack({"home": home, "workers": "detect", "weights_dir": weights}) as stack:
+        sessions = open_db(Settings(home=home).database)
+        with sessions.begin() as session:
+            other = create_key(session, "other", "test", ["*"])
+        sessions.engine.dispose()
+        with Client(stack.address, stack.api_key) as own, Client(stack.address, other) as foreign:
+            yield own, foreign
+
+
+def finish(client: Client, job: Job) -> dict[str, Any]:
+    """The result of a job that has to succeed."""
+    ended = client.wait(job.id, timeout=PATIENCE)
+    assert ended.succeeded, ended.reason
+    return ended.result or {}
+
+
+def do(client: Client, task: str, **request: Any) -> dict[str, Any]:
+    return finish(client, client.submit(task, request))
+
+
+def fail(client: Client, task: str, **request: Any) -> tuple[str, str]:
+    """(type or code, detail) of why a request is refused or its job fails."""
+    try:
+        submitted = client.submit(task, request)
+    except Problem as problem:
+        return name_problem(problem)
+    job = client.wait(submitted.id, timeout=PATIENCE)
+    assert job.state == "failed", job.result
+    assert job.error
+    return job.error["code"], job.error["detail"]
+
+
+def name_problem(problem: Problem) -> tuple[str, str]:
+    """(type, detail), of what is the client's fault."""
+    assert 400 <= problem.status < 500, problem
+    return problem.type.split(":")[-1], f"{problem.detail} {problem.extra}"
+
+
+def pack(files: Mapping[str, bytes | str]) -> bytes:
+    """A zip of files by their path."""
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+    return packed.getvalue()
+
+
+def pack_folder(folder: Path) -> bytes:
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return pack({str(path.relative_to(folder)): path.read_bytes() for path in paths})
