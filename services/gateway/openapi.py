@@ -57,6 +57,17 @@ SUBMIT_HEADERS = [
     },
 ]
 
+EVENTS = """Events, each with the id of its job:
+
+- `queued`, `running` (`attempt`)
+- `progress` and `preview`: `fraction` from 0 to 1, `step` in words, `preview`: the id of a picture
+- `partial`: `lines`, a part of the answer, in order; a job that lost its worker begins again, and
+  so do its lines
+- `succeeded`, `failed` (`error` with `code` and `detail`), `cancelled`: then the stream ends
+
+The newest 1000 of a job are kept for those who resume.
+"""
+
 
 def answers(description: str, *media_types: str) -> Any:
     """The 200 of an operation that does not answer JSON, for APIFlask's `doc`."""
@@ -77,6 +88,8 @@ def make_processor(tasks: dict[str, Task]) -> Callable[[Any], Any]:
                     _add_request(by_path[path], operation, components["schemas"])
         ready = spec["paths"]["/readyz"]["get"]["responses"]
         ready["503"] = {**ready["200"], "description": "Jobs are not accepted now."}
+        followed = spec["paths"]["/v1/jobs/{job_id}/events"]["get"]["responses"]["200"]
+        followed["description"] = EVENTS
         upload = spec["paths"]["/v1/blobs"]["post"]
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         upload["requestBody"] = {"required": True, "content": content}

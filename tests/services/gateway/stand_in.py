@@ -27,6 +27,9 @@ class StandIn:
     def report(self, job_id: str, fraction: float) -> None:
         self.ctx.events.publish([Event(job_id, "progress", {"fraction": fraction})])
 
+    def tell(self, job_id: str, lines: list[dict[str, Any]]) -> None:
+        self.ctx.events.publish([Event(job_id, "partial", {"lines": lines})])
+
     def finish(
         self,
         claim: store.Claim,

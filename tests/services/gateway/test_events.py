@@ -78,6 +78,23 @@ def test_resuming_misses_nothing_and_repeats_nothing(client: FlaskClient, worker
         assert rest == events[seen:]
 
 
+def test_parts_of_an_answer_arrive_in_order_and_can_be_resumed(
+    client: FlaskClient, worker: StandIn
+):
+    job = submit(client)
+    claim = worker.start(job)
+    parts = [[{"frame": number}, {"frame": number + 1}] for number in (0, 2, 4)]
+    for lines in parts:
+        worker.tell(job, lines)
+        worker.report(job, 0.5)
+    worker.finish(claim, {"text": "done"})
+    events = read_events(follow_job(client, job))
+    told = [event for event in events if event.kind == "partial"]
+    assert [event.data["lines"] for event in told] == parts
+    rest = read_events(follow_job(client, job, told[0].id))
+    assert rest == events[events.index(told[0]) + 1 :]
+
+
 def test_a_client_cut_off_after_every_event_sees_each_once(
     client: FlaskClient, app: APIFlask, make_client: MakeClient, worker: StandIn
 ):

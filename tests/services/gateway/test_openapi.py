@@ -11,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.catalog import load_tasks
 from shared.contract import Task
+from shared.events import TERMINAL_KINDS
 from tests.services.gateway.clients import PROBLEM
 from tests.services.gateway.conftest import MakeApp
 
@@ -51,6 +52,12 @@ def test_every_route_is_in_it(app: APIFlask, document: Any):
     }
     documented = {(method, path) for method, path, _ in list_operations(document)}
     assert {route for route in routes if route[1] not in NOT_IN_IT} == documented
+
+
+def test_every_kind_of_event_is_described(document: Any):
+    followed = document["paths"]["/v1/jobs/{job_id}/events"]["get"]
+    for kind in (*TERMINAL_KINDS, "queued", "running", "progress", "preview", "partial"):
+        assert f"`{kind}`" in followed["responses"]["200"]["description"]
 
 
 def test_every_operation_has_a_name_a_summary_and_a_tag(document: Any):

@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
+from shared.events import connect
 from shared.jobs.machine import State
 from shared.tables import Job
+from tests.servers import find_free_port
 from tests.workers.runtime.conftest import ASK, Answer, Batch, Quiz, answer_all, note
 from workers.runtime.run import InvalidInput, JobError
 
@@ -183,6 +185,36 @@ def test_a_file_saved_by_a_worker_belongs_to_the_jobs_tenant(quiz: Quiz):
     blobs = quiz.executor.blobs
     assert saved[0] in blobs.find("bob", saved)
     assert not blobs.find("ann", saved)
+
+
+def test_parts_of_an_answer_are_told_in_order_before_its_end(quiz: Quiz):
+    """Every one of them, however fast they come, unlike progress."""
+    [job_id] = quiz.add([1])
+
+    def method(batch: Batch) -> list[Answer | JobError]:
+        for number in range(20):
+            batch[0].tell([{"frame": number}])
+            batch[0].progress(number / 20)
+        return answer_all(batch)
+
+    quiz.run(method)
+    events = quiz.follow(job_id)
+    told = [event.data["lines"] for event in events if event.kind == "partial"]
+    assert told == [[{"frame": number}] for number in range(20)]
+    assert (events[0].kind, events[-1].kind) == ("running", "succeeded")
+    assert len([event for event in events if event.kind == "progress"]) < 20
+
+
+def test_a_job_goes_on_while_nobody_can_be_told(quiz: Quiz, monkeypatch: pytest.MonkeyPatch):
+    [job_id] = quiz.add([1])
+
+    def method(batch: Batch) -> list[Answer | JobError]:
+        batch[0].tell([{"frame": 0}])
+        return answer_all(batch)
+
+    monkeypatch.setattr(quiz.events, "redis", connect(f"redis://127.0.0.1:{find_free_port()}"))
+    quiz.run(method)
+    assert quiz.job(job_id).state == State.SUCCEEDED
 
 
 def test_a_stopping_worker_claims_nothing(quiz: Quiz):
