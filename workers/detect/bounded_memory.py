@@ -22,8 +22,8 @@ def bound_memory(room: int) -> Iterator[None]:
     limit = int(STATM.read_text().split()[0]) * resource.getpagesize() + room
     if soft != resource.RLIM_INFINITY:
         limit = min(limit, soft)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     try:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

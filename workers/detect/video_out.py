@@ -15,6 +15,7 @@ from workers.runtime.run import TooLarge
 
 MUXER = {"movflags": "+faststart", "fflags": "+bitexact"}  # which names no program that wrote it
 TICKS = 90_000  # time stamps per second
+LONGEST = 3600 * TICKS  # that a frame is shown: MP4 has 32 bits for it
 # Without B-frames: with them, the muxer takes the time of the last packet, which is not the last
 # frame's, and a video of uneven times would end early.
 QUALITY = {"preset": "veryfast", "crf": "23", "bf": "0"}
@@ -35,6 +36,7 @@ class VideoWriter:
     def __init__(self, path: Path, fps: float) -> None:
         """`fps` is what to expect; every frame is shown from its own time on."""
         self.fps = fps
+        self.duration = min(round(TICKS / fps), LONGEST)  # of the last frame
         self.written = 0  # bytes
         self.last = -1  # the time stamp of the last frame, in ticks
         self.stream: VideoStream | None = None
@@ -58,7 +60,7 @@ class VideoWriter:
         self.closing.close()
 
     def add(self, picture: Image.Image, seconds: float) -> None:
-        """Show the RGB picture from then on, which is later than the one before.
+        """Show the RGB picture from then on, which is later than the one before; an hour at most.
 
         Raises TooLarge beyond MOST_BYTES.
         """
@@ -70,9 +72,10 @@ class VideoWriter:
         frame = VideoFrame.from_ndarray(np.asarray(picture), format="rgb24").reformat(
             format="yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED
         )
-        self.last = max(self.last + 1, round(seconds * TICKS))
+        passed = round(seconds * TICKS) - self.last
+        self.last += min(max(passed, 1), LONGEST)
         frame.pts, frame.time_base = self.last, Fraction(1, TICKS)
-        frame.duration = round(TICKS / self.fps)
+        frame.duration = self.duration
         packets = self.stream.encode(frame)
         self.container.mux(packets)
         self.written += sum(packet.size for packet in packets)

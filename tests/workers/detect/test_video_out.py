@@ -94,6 +94,12 @@ def test_times_that_stand_still_still_go_on(tmp_path: Path):
     assert times == sorted(set(times))
 
 
+def test_no_frame_is_shown_for_more_than_an_hour(tmp_path: Path):
+    frames = read(write(tmp_path / "o.mp4", draw_greys(3), [0, 1e6, 1e6 + 1], fps=1e-5))
+    times = [seconds for seconds, _ in frames]
+    assert times == pytest.approx([0, 3600, 7200], abs=0.01)
+
+
 def test_a_video_over_the_limit_is_refused_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
