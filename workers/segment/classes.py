@@ -1,0 +1,93 @@
+"""The classes of a data set: their names, their colours, and the indices that mean none."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workers.runtime.run import InvalidInput
+from workers.segment.metrics import VOID
+
+Byte = Annotated[int, Field(ge=0, le=255)]
+Colour = tuple[Byte, Byte, Byte]  # red, green, blue
+
+FILE = "classes.json"  # beside the pictures; it names the classes
+VOC_NAMES = (
+    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse "
+    "motorbike person pottedplant sheep sofa train tvmonitor"
+)
+CAMVID_NAMES = "Sky Building Pole Road Pavement Tree SignSymbol Fence Car Pedestrian Bicyclist"
+CAMVID_VOID = 11
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What the indices of a mask mean. The class of index i is the one at place i."""
+
+    names: tuple[str, ...]
+    palette: tuple[Colour, ...]  # one for each name
+    void: frozenset[int] = frozenset({VOID})  # indices of pixels without a class
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+class NamedClass(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    colour: Colour | None = None
+
+
+class ClassesFile(BaseModel):
+    """`{"classes": [{"name": "sky", "colour": [70, 130, 180]}, "road"], "void": [11]}`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    classes: Annotated[list[NamedClass | str], Field(min_length=1, max_length=VOID)]
+    void: list[Byte] = [VOID]
+
+
+def read_classes(content: bytes, path: str) -> Classes:
+    """The classes that a JSON names. Raises InvalidInput, which names it."""
+    try:
+        given = ClassesFile.model_validate(json.loads(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise InvalidInput(f"{path}: {place}: {first['msg']}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path} is not JSON: {error}.") from error
+    named = [NamedClass(name=one) if isinstance(one, str) else one for one in given.classes]
+    names = tuple(one.name.strip() for one in named)
+    if len(set(names)) < len(names) or "" in names:
+        raise InvalidInput(f"{path}: a name of a class is blank or there twice.")
+    plain = make_palette(len(named))
+    palette = [one.colour or colour for one, colour in zip(named, plain, strict=True)]
+    void = frozenset(given.void) | {VOID}
+    if min(void) < len(named):
+        raise InvalidInput(f"{path}: index {min(void)} is void, and one of the classes too.")
+    return Classes(names, tuple(palette), void)
+
+
+def name_classes(names: Sequence[str], void: int = VOID) -> Classes:
+    """With the colours of Pascal VOC, and one more index that is void."""
+    return Classes(tuple(names), make_palette(len(names)), frozenset({void, VOID}))
+
+
+def make_palette(count: int) -> tuple[Colour, ...]:
+    """So many colours of Pascal VOC: the bits of the index, shared among red, green and blue.
+
+    >>> make_palette(3)
+    ((0, 0, 0), (128, 0, 0), (0, 128, 0))
+    """
+    colours = []
+    for index in range(count):
+        red, green, blue = (
+            sum((index >> (3 * bit + part) & 1) << (7 - bit) for bit in range(3))
+            for part in range(3)
+        )
+        colours.append((red, green, blue))
+    return tuple(colours)
