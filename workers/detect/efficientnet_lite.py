@@ -51,7 +51,7 @@ class ConvNorm(nn.Sequential):
         convolution = nn.Conv2d(
             inputs, outputs, size, stride, before if even else 0, groups=groups, bias=False
         )
-        # Published with a momentum of 0.01, at which 300 steps from scratch do not forget the start.
+        # Published with a momentum of 0.01: too slow for trainings of some hundred steps.
         norm = nn.BatchNorm2d(outputs, eps=1e-3)
         pad = [] if even else [nn.ZeroPad2d((before, after, before, after))]
         super().__init__(*pad, convolution, norm)
