@@ -52,11 +52,50 @@ def test_nothing_need_be_held_back(pictures, tmp_path):
     assert not (tmp_path / "precision_recall.png").exists()
 
 
-def test_a_classifier_is_handed_over_to_a_network_that_begins_as_it_does(pictures, tmp_path):
+def refuse(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
+    """What a command that cannot work prints."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_a_classifier_is_handed_over_to_a_network_that_begins_as_it_does(
+    pictures, tmp_path, capsys
+):
     save_classifier(ImageClassifier(2), tmp_path / "classifier")
     given = ["--data", str(pictures), "--out", str(tmp_path), *TINY]
-    with pytest.raises(ValueError, match="other layers"):
-        main([*given, "--pretrained", str(tmp_path / "classifier")])
+    told = refuse(capsys, [*given, "--classifier", str(tmp_path / "classifier")])
+    assert "other layers than the detector" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--grid", "5"], "The side of small is 16 or 32 pixels"),
+        (["--parts", "5"], "cannot be 5 parts"),
+        (["--validation", "1"], "no object to learn from"),
+        (["--classifier", "nowhere"], "nowhere"),
+        (["--preset", "efficientnet-lite0", "--weights", "nowhere"], "atelier weights pull"),
+        (["--data", "nowhere"], "nowhere is not a folder"),
+        (["--data", "."], "no labels"),
+    ],
+    ids=["grid", "parts", "validation", "classifier", "weights", "folder", "labels"],
+)
+def test_what_cannot_work_is_told_in_one_line(
+    pictures, tmp_path, monkeypatch, capsys, options, text
+):
+    monkeypatch.chdir(tmp_path)
+    told = refuse(capsys, ["--data", str(pictures), "--out", "out", *TINY, *options])
+    assert text in told
+    assert told.count("\n") == 1
+
+
+def test_a_known_network_may_start_by_chance(pictures, tmp_path):
+    given = ["--preset", "efficientnet-lite0", "--no-pretrained", "--weights", "nowhere"]
+    main(["--data", str(pictures), "--out", str(tmp_path), *TINY, "--epochs", "1", *given])
+    network = load_detector(tmp_path / "detector.safetensors").network
+    assert network.config.preset == "efficientnet-lite0"
 
 
 def test_a_process_of_torchrun_joins_the_others_and_learns_the_same(
