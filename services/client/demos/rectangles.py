@@ -8,7 +8,7 @@ from io import BytesIO
 from random import Random
 
 SIDE = 64  # pixels
-COLOURS = {"red": (230, 40, 40), "green": (40, 200, 60), "blue": (50, 90, 240)}
+COLOURS = {"blue": (50, 90, 240), "red": (230, 40, 40), "yellow": (240, 220, 40)}
 SMALLEST, LARGEST = 14, 30  # pixels of a rectangle's side
 
 

@@ -109,7 +109,7 @@ def test_a_model_that_was_in_use_is_so_again(scene: Scene, detect: FakeDetect) -
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [("precision", "mean average precision of demo-rectangles@1 is 0.30"), ("label", "Not red")],
+    [("precision", "mean average precision of demo-rectangles@1 is 0.30"), ("label", "Not blue")],
 )
 def test_a_detector_that_finds_too_little_fails_the_demo_and_is_not_kept(
     scene: Scene, detect: FakeDetect, change: str, reason: str
