@@ -67,7 +67,7 @@ def cut(
     classes = np.full(size, VOID, np.uint8)
     small = picture.resize(seen[::-1], Image.Resampling.BILINEAR, box)
     nearest = Image.fromarray(mask).resize(seen[::-1], Image.Resampling.NEAREST, box)
-    pixels[height, width], classes[height, width] = small, nearest
+    pixels[height, width], classes[height, width] = np.asarray(small), np.asarray(nearest)
     if change.flip:
         pixels, classes = pixels[:, ::-1], classes[:, ::-1]
     light = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255

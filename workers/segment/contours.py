@@ -34,42 +34,44 @@ def trace(mask: np.ndarray, max_corners: int = MAX_CORNERS) -> list[Contour]:
     Pixels that touch at a corner alone have contours of their own. Raises TooLarge for more than
     `max_corners`.
     """
-    corners, pairs = _find_corners(mask.astype(bool))
-    if len(corners) > max_corners:
-        raise TooLarge(
-            f"The outlines have {len(corners)} corners, more than {max_corners}: ask for run "
-            "lengths, which have no limit, or for fewer classes."
-        )
-    across, down = _link(corners, pairs)
-    seen = np.zeros(len(corners), bool)
+    corners, kinds = _find_corners(mask.astype(bool), max_corners)
+    across, down = (link.tolist() for link in _link(corners, kinds))
+    seen = bytearray(len(corners))
     contours = []
-    for first in range(len(corners)):  # the first of a contour is the left one of its top
+    for first in range(len(corners)):  # of a contour the left end of its top
         if not seen[first]:
             ring, place = [], first
             while not seen[place]:
                 ring += [place, across[place]]
-                seen[[place, across[place]]] = True
+                seen[place] = seen[across[place]] = True
                 place = down[across[place]]
             y, x = corners[first]
             contours.append(Contour(corners[ring][:, ::-1], hole=not mask[y, x]))
     return contours
 
 
-def _find_corners(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 2) y and x, sorted; and (N,) what each joins: 0 alone, or a half of two that touch.
+def _find_corners(mask: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 2) y and x, row by row, and (N,) what edges each joins.
 
-    Where two pixels touch at a corner there are two: 1 and 2 join the edges above it and to its
-    left, and those below and right; 3 and 4 those above and right, and those below and left.
+    Where two pixels touch at a corner alone there are two: 1 joins the edges to the left and above,
+    2 those to the right and below; or 3 those to the right and above, 4 those to the left and
+    below. All others are 0.
     """
     around = np.pad(mask, 1)
     left_top, right_top = around[:-1, :-1], around[:-1, 1:]
     left_bottom, right_bottom = around[1:, :-1], around[1:, 1:]
     odd = left_top ^ right_top ^ left_bottom ^ right_bottom
-    falling = left_top & right_bottom & ~right_top & ~left_bottom
-    rising = right_top & left_bottom & ~left_top & ~right_bottom
+    touching = (left_top == right_bottom) & (right_top == left_bottom) & (left_top != right_top)
+    falling, rising = touching & left_top, touching & right_top
     found = [(odd, 0), (falling, 1), (falling, 2), (rising, 3), (rising, 4)]
+    counts = [np.count_nonzero(where) for where, _ in found]
+    if sum(counts) > most:
+        raise TooLarge(
+            f"The outlines have {sum(counts)} corners, more than {most}: ask for run lengths, "
+            "which have no limit, or smooth the mask."
+        )
     corners = np.concatenate([np.argwhere(where) for where, _ in found])
-    kinds = np.concatenate([np.full(np.count_nonzero(where), kind) for where, kind in found])
+    kinds = np.repeat([kind for _, kind in found], counts)
     order = np.lexsort((kinds, corners[:, 1], corners[:, 0]))
     return corners[order], kinds[order]
 

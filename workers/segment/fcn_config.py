@@ -69,3 +69,12 @@ class FcnConfig:
     def border(self) -> int:
         """Pixels of zeros around the picture: what the first cell of pool1 sees left of it."""
         return ORIGINAL - 1 if self.fc6_padding == ORIGINAL else 32 * self.shift
+
+    @property
+    def reach(self) -> int:
+        """How far away a pixel may be on which a score depends, in each direction.
+
+        A cell of pool5 sees 212 pixels; fc6 sees as many cells as its kernel is wide. A pixel is
+        scored by cells whose middle is less than 32 away.
+        """
+        return (212 + 32 * (self.shape.kernel - 1)) // 2 + 32

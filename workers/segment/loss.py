@@ -28,10 +28,13 @@ def segmentation_loss(scores: Tensor, truth: Tensor, weights: Tensor | None = No
     rate as small as it is large; with the mean, the rate does not depend on the pictures' size.
     """
     total = F.cross_entropy(scores, truth, weights, ignore_index=VOID, reduction="sum")
+    return Loss(total, weigh_pixels(truth, weights))
+
+
+def weigh_pixels(truth: Tensor, weights: Tensor | None = None) -> Tensor:
+    """What the pixels that have a class weigh together: their number if all weigh 1."""
     known = truth != VOID
-    if weights is None:
-        return Loss(total, known.sum().to(scores))
-    return Loss(total, weights[truth[known]].sum())
+    return known.sum().float() if weights is None else weights[truth[known]].sum()
 
 
 def balance(pixels: Tensor) -> Tensor:

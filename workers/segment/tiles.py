@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -36,7 +36,8 @@ WHOLE = Tiling()
 def segment(score: Score, pixels: Tensor, tiling: Tiling = WHOLE) -> Tensor:
     """The classes (H, W) uint8 of pixels (3, H, W) on the CPU: the best scores.
 
-    Scores are held of a band of tiles alone, along the shorter side of the picture.
+    Scores are held of a band of tiles alone, along the shorter side of the picture: so many numbers
+    of 32 bits as that side, the side of a tile and the classes multiply to, twice.
     """
     classes = torch.empty(pixels.shape[1:], dtype=torch.uint8)
     for rows, columns, scores in score_bands(score, pixels, tiling):
@@ -55,7 +56,7 @@ def score_bands(
             yield rows, columns, scores.mT
         return
     spans, across = place_tiles(height, tiling), place_tiles(width, tiling)
-    kept: Tensor | None = None  # of the band before, what the next one adds to; weights last
+    kept: Tensor | None = None  # of the band before, what the next one adds to
     for span, following in pairwise([*spans, None]):
         assert span is not None
         band = _score_band(score, pixels[:, span], span, across, (height, width), tiling)
@@ -63,7 +64,7 @@ def score_bands(
             band[:, : kept.shape[1]] += kept
         done = span.stop if following is None else following.start
         ready, kept = band[:, : done - span.start], band[:, done - span.start :].clone()
-        yield slice(span.start, done), slice(0, width), ready[:-1] / ready[-1:]
+        yield slice(span.start, done), slice(0, width), ready
 
 
 def _score_band(
@@ -74,16 +75,15 @@ def _score_band(
     size: tuple[int, int],
     tiling: Tiling,
 ) -> Tensor:
-    """Sums (C + 1, h, W) of weighed scores of the tiles side by side, and of their weights."""
+    """Sums (C, h, W) of the weighed scores of tiles side by side."""
     down = weigh(rows, size[0], tiling)
     sums: Tensor | None = None
     for columns in across:
         scores = score(pixels[None, :, :, columns])[0].float().cpu()
         weights = down[:, None] * weigh(columns, size[1], tiling)
         if sums is None:
-            sums = torch.zeros(len(scores) + 1, len(down), size[1])
-        sums[:-1, :, columns] += scores * weights
-        sums[-1, :, columns] += weights
+            sums = torch.zeros(len(scores), len(down), size[1])
+        sums[:, :, columns] += scores * weights
     assert sums is not None  # there is a tile
     return sums
 
@@ -96,7 +96,10 @@ def place_tiles(length: int, tiling: Tiling) -> list[slice]:
 
 
 def weigh(span: slice, length: int, tiling: Tiling) -> Tensor:
-    """What the rows, or columns, of a tile count in [0, 1]: 1 but near its inner edges."""
+    """What the rows, or columns, of a tile count in [0, 1]: 1 but near its inner edges.
+
+    With those of its neighbours they are 1 everywhere.
+    """
     places = torch.arange(span.start, span.stop) + 0.5
     ramp = tiling.overlap - 2 * tiling.margin
     weights = torch.ones(len(places))
