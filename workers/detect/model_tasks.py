@@ -47,8 +47,7 @@ def _promote(worker: DetectWorker, run: Run[PromoteRequest]) -> ModelsResult:
     asked = run.request.model
     name = None if asked == DEFAULT_MODEL else parse_own(asked)
     if name is not None:
-        worker.models.check(run.tenant, asked)  # its file, also if it is still in memory here
-        worker.detectors.open(run.tenant, asked)
+        worker.detectors.check(run.tenant, asked)
     return _change(worker, run, lambda session: promote_model(session, run.tenant, WORKER, name))
 
 

@@ -59,6 +59,10 @@ class Detectors:
                 raise
             return self._open(tenant, now)  # the other was deleted in between
 
+    def check(self, tenant: str, name: str) -> None:
+        """Load one of the tenant's own from its file. Raises UnknownModel."""
+        self.models.open(tenant, name, KIND, self._build, afresh=True)
+
     def find_in_use(self, tenant: str) -> str:
         """The name of the detector for jobs that name none."""
         with self.models.sessions.read() as session:

@@ -42,14 +42,19 @@ class TrainedModels:
         self.worker, self.sessions, self.blobs = worker, sessions, blobs
         self._kept: OrderedDict[tuple[str, str], tuple[Any, int]] = OrderedDict()  # bytes
 
-    def open(self, tenant: str, asked: str, kind: str, build: Build[T]) -> tuple[str, T]:
-        """(the full name, the model). Raises UnknownModel."""
+    def open(
+        self, tenant: str, asked: str, kind: str, build: Build[T], afresh: bool = False
+    ) -> tuple[str, T]:
+        """(the full name, the model). Raises UnknownModel.
+
+        `afresh`: its file is read also if the model is in memory.
+        """
         row = self._find(tenant, asked)
         name = str(models.ModelName(row.name, row.version))
         if row.origin["kind"] != kind:
             raise UnknownModel(f"{name} is a model of the kind {row.origin['kind']}, not {kind}.")
         key = (tenant, name)
-        if key not in self._kept:
+        if afresh or key not in self._kept:
             self._kept[key] = self._load(row, build)
         self._kept.move_to_end(key)
         while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > KEPT_BYTES:
