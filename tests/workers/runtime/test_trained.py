@@ -125,6 +125,17 @@ def test_a_file_that_is_damaged_or_gone_is_told(desk: Desk[Worker]) -> None:
         desk.worker.blobs.discard([row.object_name])
 
 
+def test_a_file_that_is_gone_is_told_of_a_model_in_memory_if_it_is_read_afresh(
+    desk: Desk[Worker],
+) -> None:
+    name = register(desk)
+    first = open_text(desk, name)
+    desk.worker.blobs.erase([row.object_name for row in list_all(desk)])
+    assert open_text(desk, name) == first
+    with pytest.raises(UnknownModel, match=f"file of {name} is gone or damaged"):
+        desk.worker.models.open(desk.tenant, name, "number", build, afresh=True)
+
+
 def test_a_model_that_cannot_be_built_is_told(desk: Desk[Worker]) -> None:
     def refuse(*_: Any) -> str:
         raise ValueError("It is of another age.")
