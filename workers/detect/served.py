@@ -9,6 +9,7 @@ from torch import Tensor
 from shared.models import find_promoted
 from shared.settings import Settings
 from shared.weights import locate
+from workers.detect.compiled import compile_network
 from workers.detect.detector_file import unpack_detector
 from workers.detect.fields import DEFAULT_MODEL, SCORE_THRESHOLDS, Published
 from workers.detect.model import SIZE, YoloV3Tiny
@@ -43,6 +44,8 @@ class Detectors:
         self.published: dict[str, Served] = {}
         for name in get_args(Published):
             network = self._place(load_published(name, settings.weights))
+            if settings.compile:  # not a tenant's own: a job that asks for it would wait minutes
+                compile_network(network, SIZE)
             own = Suppression(score_threshold=SCORE_THRESHOLDS[name])
             self.published[name] = Served(name, network, SIZE, labels, True, own)
 
