@@ -16,7 +16,7 @@ class Skip(NamedTuple):
 
     stage: int  # of the encoder, from 0 on
     stride: int  # pixels a cell is wide
-    scale: float  # of what it gives, if the network is trained at once
+    scale: float  # of VGG16's, if the network is trained at once: its numbers are large
 
 
 SKIPS = {"pool4": Skip(3, 16, 0.01), "pool3": Skip(2, 8, 0.0001)}
@@ -46,10 +46,12 @@ class FCN(nn.Module):
         )
         self.score = make_score(shape.wide, classes)
         self.skips, self.twice = nn.ModuleDict(), nn.ModuleDict()
+        self.scales: dict[str, float] = {}
         for name, skip in SKIPS.items():
             if config.stride <= skip.stride:
                 self.skips[name] = make_score(shape.widths[skip.stage], classes)
                 self.twice[name] = make_upsampling(classes, 2)
+                self.scales[name] = skip.scale if config.at_once and not shape.norm else 1.0
         self.whole = make_upsampling(classes, config.stride)
         for layer in [*self.twice.values(), self.whole]:
             layer.requires_grad_(config.learn_upsampling)
@@ -63,8 +65,7 @@ class FCN(nn.Module):
         pools = self.encoder(pixels)
         scores, place = self.classify(pools[-1]), config.shift
         for name, layer in self.skips.items():
-            scale = SKIPS[name].scale if config.at_once else 1.0
-            fine = layer(pools[SKIPS[name].stage] * scale)
+            fine = layer(pools[SKIPS[name].stage] * self.scales[name])
             scores, place = add_skip(self.twice[name](scores), fine, 2 * place - 1)
         left = config.stride // 2 - config.stride * place + config.border
         pixelwise: Tensor = self.whole(scores)[..., left : left + height, left : left + width]

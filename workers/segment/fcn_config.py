@@ -39,7 +39,7 @@ class FcnConfig:
     # Zeros around what fc6 sees. 0: none, but the picture gets a border of so many cells;
     # half its kernel: the map keeps its size; ORIGINAL: 100 pixels around the picture.
     fc6_padding: int = 3
-    at_once: bool = False  # trained with its skips from the start, so they begin scaled down
+    at_once: bool = False  # trained with its skips from the start, so VGG16's are scaled down
     learn_upsampling: bool = False  # else the bilinear kernels stay as they are
 
     def __post_init__(self) -> None:

@@ -225,15 +225,28 @@ def test_score_layers_start_at_zero():
     assert not network(torch.randn(1, 3, 64, 64)).any()
 
 
-def test_at_once_the_pools_are_scaled_down():
-    network = fill_skips(build(replace(THIN, stride=8, at_once=True)))
-    plain = fill_skips(build(replace(THIN, stride=8)))
+@pytest.mark.parametrize(
+    ("config", "scales"),
+    [
+        (FcnConfig(at_once=True), [0.01, 0.0001]),
+        (FcnConfig(at_once=True, stride=16), [0.01]),
+        (FcnConfig(), [1, 1]),
+        (replace(THIN, at_once=True), [1, 1]),  # normalised, they are no larger than the others
+    ],
+)
+def test_at_once_the_large_numbers_of_vgg16_are_scaled_down(config, scales):
+    assert list(build_empty(config).scales.values()) == scales
+
+
+def test_scales_are_of_the_pools():
+    network, plain = fill_skips(build(THIN)), build(THIN)
     plain.load_state_dict(network.state_dict())
+    network.scales = {"pool4": 0.25, "pool3": 0.5}
     with torch.no_grad():
-        plain.skips["pool4"].weight *= 0.01
-        plain.skips["pool3"].weight *= 1e-4
+        plain.skips["pool4"].weight *= 0.25
+        plain.skips["pool3"].weight *= 0.5
     pixels = torch.randn(1, 3, 64, 64)
-    assert torch.allclose(network(pixels), plain(pixels), atol=1e-5)
+    assert torch.allclose(network(pixels), plain(pixels), atol=1e-4)
 
 
 @pytest.mark.parametrize("learned", [True, False])

@@ -1,0 +1,56 @@
+"""Trains a fully convolutional network on pictures and masks, in stages or at once."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from workers.runtime.checkpoints import CHECKPOINT
+from workers.runtime.clock import Clock
+from workers.segment.labelled import LabelledPictures
+from workers.segment.train_options import Progress, Trained, TrainOptions
+from workers.segment.training import CPU, Training
+
+REPORT_EVERY = 0.5  # seconds
+SAVE_EVERY = 30.0  # seconds between checkpoints
+SAVING = 20  # times as long as saving took, training goes on before the next time
+
+
+def train(
+    options: TrainOptions,
+    data: LabelledPictures,
+    report: Callable[[Progress], None],
+    checkpoint_dir: Path,
+    device: torch.device = CPU,
+    encoder: Mapping[str, Tensor] | None = None,
+    report_every: float = REPORT_EVERY,
+    save_every: float = SAVE_EVERY,
+) -> Trained:
+    """Learn from `data`, going on from the checkpoint in the folder if there is one.
+
+    With an `encoder`, the state dict of `FCN.encoder`, the network starts with it. The same
+    options and data give the same weights, bit for bit on a CPU, even if it was stopped and
+    resumed: chance depends on the seed, the epoch and the picture. `report` may raise to stop it.
+    Under torchrun the processes share each batch, and only the first one reports and saves.
+    Raises Diverged, UnusableCheckpoint, also for one of other options or data, and ValueError for
+    data without classes to learn, a batch that cannot be shared or a network of other classes.
+    """
+    training = Training(options, data, checkpoint_dir / CHECKPOINT, device, encoder)
+    training.resume()
+    reporting, saving = Clock(report_every, first=0.0), Clock(save_every)
+
+    def look_up() -> None:
+        if training.rank == 0 and reporting.is_due():
+            report(training.describe())
+
+    while not training.is_over():
+        training.advance()
+        if training.has_seen_all():
+            training.end_epoch(look_up)
+            reporting.due = 0.0
+        look_up()
+        if saving.is_due() or training.is_over():
+            training.save()
+            saving.wait(SAVING)
+    return training.finish()

@@ -1,0 +1,40 @@
+"""How well a network segments whole pictures."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from workers.runtime.vgg16 import normalise
+from workers.segment.batches import Pictures
+from workers.segment.fcn import FCN
+from workers.segment.metrics import Score, count_pixels, measure
+from workers.segment.tiles import WHOLE, Tiling, segment
+
+
+def find_classes(network: FCN, picture: Image.Image, tiling: Tiling = WHOLE) -> Tensor:
+    """The class (H, W) uint8 of every pixel of an RGB picture; `network` must be in eval."""
+    device = next(network.parameters()).device
+
+    def score(tile: Tensor) -> Tensor:
+        scores: Tensor = network(normalise(tile.to(device).float() / 255))
+        return scores
+
+    with torch.inference_mode():
+        return segment(score, torch.from_numpy(np.array(picture)).permute(2, 0, 1), tiling)
+
+
+def measure_network(
+    network: FCN, pictures: Pictures, watch: Callable[[], None] = lambda: None
+) -> Score:
+    """The measures over all pictures; `watch` is called after each, and may raise."""
+    classes = len(pictures.data.classes)
+    confusion = torch.zeros(classes, classes, dtype=torch.int64)
+    for place in range(len(pictures)):
+        picture, mask = pictures.open(place)
+        found = find_classes(network, picture)
+        confusion += count_pixels(torch.from_numpy(mask), found, classes)
+        watch()
+    return measure(confusion, pictures.data.classes.names)
