@@ -107,7 +107,7 @@ class Training:
         self.network = make_network(options, trunk).to(device)
         self.average = copy.deepcopy(self.network).eval()
         self.best = copy_weights(self.average)
-        self.optimiser = make_optimiser(self.network, options, known=trunk is not None)
+        self.optimiser = make_optimiser(self.network, options)
         self.history: list[Epoch] = []
         self.rank, self.world = 0, 1
         self.joint: nn.Module = self.network
@@ -148,7 +148,7 @@ class Training:
             distributed.all_reduce(terms)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
         for group in self.optimiser.param_groups:
-            group["lr"] = group["share"] * schedule(self.step, len(self.order), self.options)
+            group["lr"] = schedule(self.step, len(self.order), self.options)
         self.optimiser.step()
         self.sums += terms
         self.place += 1

@@ -34,7 +34,6 @@ class TrainOptions:
     parts: int = 1
     optimiser: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 2e-3  # the highest
-    known_share: float = 1.0  # how fast a trunk that was learned elsewhere moves beside the head
     momentum: float = 0.9  # of SGD
     weight_decay: float = 5e-4  # paper, section 2.2; of weights, not of biases and norms
     warm_up: float = 1.0  # epochs in which the rate rises

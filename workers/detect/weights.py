@@ -36,19 +36,16 @@ def hand_over(learned: Mapping[str, Tensor], trunk: nn.Module) -> None:
     trunk.load_state_dict({**begun, **{name: learned[name] for name in both}})
 
 
-def make_optimiser(network: Yolo, options: TrainOptions, known: bool = False) -> Optimizer:
+def make_optimiser(network: nn.Module, options: TrainOptions) -> Optimizer:
     """What has one dimension, biases and the numbers of norms, does not decay.
 
-    A trunk whose weights are `known` moves more slowly: the "share" of its groups.
+    A trunk that was learned elsewhere moves as fast as the rest: slower was not better.
     """
-    share = options.known_share if known else 1.0
+    weights = [one for one in network.parameters() if one.dim() > 1]
+    others = [one for one in network.parameters() if one.dim() == 1]
     groups = [
-        {"params": own, "weight_decay": decay, "share": share if part is network.trunk else 1.0}
-        for part in (network.trunk, network.head)
-        for own, decay in (
-            ([one for one in part.parameters() if one.dim() > 1], options.weight_decay),
-            ([one for one in part.parameters() if one.dim() == 1], 0.0),
-        )
+        {"params": weights, "weight_decay": options.weight_decay},
+        {"params": others, "weight_decay": 0.0},
     ]
     if options.optimiser == "sgd":
         return SGD(groups, options.learning_rate, options.momentum)

@@ -286,18 +286,6 @@ def test_a_training_that_started_with_a_trunk_goes_on_with_the_same_one_alone(tm
     assert equal(whole.network, resumed.network)
 
 
-def test_a_trunk_that_was_learned_elsewhere_moves_more_slowly_than_the_head(tmp_path):
-    options = replace(SMALL, optimiser="sgd", known_share=0.25, warm_up=0.0)
-    training = Training(options, PICTURES, tmp_path / "unused", trunk=learn_elsewhere(seed=7))
-    training.advance()
-    rates = {}
-    for group in training.optimiser.param_groups:
-        rates |= {id(weights): group["lr"] for weights in group["params"]}
-    for name, weights in training.network.named_parameters():
-        share = 0.25 if name.startswith("trunk.") else 1.0
-        assert rates[id(weights)] == share * options.learning_rate, name
-
-
 def test_what_cannot_be_trained_on_is_refused(tmp_path):
     with pytest.raises(ValueError, match="3 classes, the network 2"):
         train(SMALL, replace(PICTURES, names=("a", "b", "c")), ignore, tmp_path)
