@@ -62,7 +62,7 @@ def test_random_weights_leave_few_boxes() -> None:
     ssd, found = make_ssd(pictures, kept=2.0)
     tensors = make_tensors(pictures)
     assert all(one.shape == (3, 320, 320) for one in tensors)
-    assert found == count_ssd_boxes(ssd, tensors) <= 10
+    assert found == count_ssd_boxes(ssd, tensors) <= 2
     assert torch.is_grad_enabled()
     ssd.score_thresh = 0.001
     assert count_ssd_boxes(ssd, tensors) == ssd.detections_per_img
