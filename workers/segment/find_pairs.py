@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from workers.runtime.run import InvalidInput
-from workers.segment.labelled import Files, Pair
+from workers.segment.labelled import Files, Pair, read_content
 
 Layout = Literal["lists", "voc", "folders"]
 
@@ -117,10 +117,7 @@ def _is_picture(path: PurePosixPath) -> bool:
 
 
 def _read_lines(path: PurePosixPath, files: Files) -> list[str]:
-    content = files[path]()
-    if len(content) > MAX_LIST:
-        raise InvalidInput(f"{path} has {len(content)} bytes, more than {MAX_LIST}.")
     try:
-        return content.decode("utf-8-sig").splitlines()
+        return read_content(path, files, MAX_LIST).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{path} is not UTF-8 text.") from error

@@ -157,6 +157,14 @@ def _look(pair: Pair, files: Files, classes: Classes) -> LabelledPicture:
     )
 
 
+def read_content(path: PurePosixPath, files: Files, max_bytes: int) -> bytes:
+    """A file that is no picture; raises InvalidInput, which names it."""
+    content = _name_errors(path, files[path])
+    if len(content) > max_bytes:
+        raise InvalidInput(f"{path} has {len(content)} bytes, more than {max_bytes}.")
+    return content
+
+
 def _name_errors(path: PurePosixPath, work: Callable[[], T]) -> T:
     """What `work` answers; what it cannot use is told with the file's path."""
     try:

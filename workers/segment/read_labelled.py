@@ -10,11 +10,19 @@ from workers.runtime.zips import Member, is_hidden, open_zip
 from workers.segment import classes as known
 from workers.segment.classes import Classes, name_classes, read_classes
 from workers.segment.find_pairs import Layout, find_layout, find_pairs
-from workers.segment.labelled import Files, LabelledPictures, Watch, gather, watch_nothing
+from workers.segment.labelled import (
+    Files,
+    LabelledPictures,
+    Watch,
+    gather,
+    read_content,
+    watch_nothing,
+)
 
 MAX_FILES = 100_000  # of a zip
 MAX_BYTES = 8 * 2**30  # of all files of a zip, unpacked
 MAX_FILE = 2**28  # bytes of one file: 40 million pixels that could not be packed
+MAX_CLASSES = 2**20  # bytes of the file that names classes
 
 DEFAULTS: dict[Layout, Classes] = {
     "voc": name_classes(known.VOC_NAMES.split()),
@@ -67,5 +75,5 @@ def _read(files: Files, watch: Watch) -> LabelledPictures:
     classes = DEFAULTS.get(layout)
     if named:
         first = min(named, key=lambda path: (len(path.parts), path))
-        classes = read_classes(seen[first](), str(first))
+        classes = read_classes(read_content(first, seen, MAX_CLASSES), str(first))
     return gather(classes, find_pairs(layout, seen), seen, watch)

@@ -180,6 +180,7 @@ def test_a_mask_that_cannot_be_used_is_named(tmp_path, mask, reason):
         (LISTS | {"val_pairs.txt": "\n../train/a.jpg x.png"}, "line 2: ../train/a.jpg is missing"),
         (LISTS | {"val_pairs.txt": "train/a.jpg"}, "line 1: not a picture and a mask"),
         (LISTS | {"val_pairs.txt": b"\xff"}, "val_pairs.txt is not UTF-8 text"),
+        (LISTS | {"classes.json": b" " * 2**21}, "classes.json has 2097152 bytes, more than"),
         (
             LISTS | {"val_pairs.txt": "train/a.jpg trainannot/a.png"},
             "val_pairs.txt, line 1: the picture train/a.jpg is there twice",
@@ -232,6 +233,15 @@ def test_large_files_and_many_pixels_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(labelled, "MAX_PIXELS", 100)
     with pytest.raises(TooLarge, match="more than 100 pixels together"):
         read_folder(fill(tmp_path, FOLDERS))
+
+
+def test_a_damaged_file_of_a_zip_is_named():
+    content = make_zip(LISTS).getvalue()
+    place = content.index(b"val_pairs.txt") + len("val_pairs.txt")
+    damaged = content[:place] + b"\xff\xff" + content[place + 2 :]
+    with pytest.raises(InvalidInput, match=r"val_pairs.txt: It cannot be unpacked"):  # noqa: SIM117
+        with read_zip(BytesIO(damaged)):
+            pass
 
 
 def test_equal_pictures_are_on_one_side_of_a_split(tmp_path):

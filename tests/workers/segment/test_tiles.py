@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from workers.segment.fcn import FCN
-from workers.segment.fcn_config import FcnConfig
+from workers.segment.fcn_config import ORIGINAL, FcnConfig
 from workers.segment.tiles import Tiling, place_tiles, score_bands, segment, weigh
 
 SMALL = Tiling(side=128, overlap=64, margin=16)
@@ -37,10 +37,11 @@ def test_tiles_equal_the_whole_where_the_network_reaches_no_further_than_the_mar
         )
 
 
+@pytest.mark.parametrize("padding", [0, 1, ORIGINAL])
 @torch.inference_mode()
-def test_so_they_do_for_the_thin_network():
+def test_so_they_do_for_the_thin_network(padding):
     torch.manual_seed(0)
-    network = FCN(FcnConfig(4, "thin", fc6_padding=1)).eval()
+    network = FCN(FcnConfig(4, "thin", fc6_padding=padding)).eval()
     for layer in [network.score, *network.skips.values()]:
         nn.init.normal_(layer.weight)
     pixels = torch.randn(3, 800, 96)
