@@ -18,6 +18,7 @@ ROOM = "relay-room"  # the name of a task whose announced jobs were claimed
 KEEP_SECONDS = 3600
 KEEP_ENDED_SECONDS = 120  # after that the job row tells how it ended
 KEEP_ENTRIES = 1000  # of one job
+READ_ENTRIES = 100  # at once: those of a video have thousands of bytes each
 RETRY_AFTER = 1.0  # seconds without trying, after Redis did not answer
 TERMINAL_KINDS = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -86,8 +87,9 @@ class Events:
         return True
 
     def read_after(self, job_id: str, last_id: str) -> list[Event]:
-        """The events after `last_id` ("0": all kept). Raises RedisError if Redis is down."""
-        entries: Any = self.redis.xrange(_key(job_id), min=f"({last_id}" if last_id else "-")
+        """The next ones after `last_id` ("": the first). Raises RedisError if Redis is down."""
+        first = f"({last_id}" if last_id else "-"
+        entries: Any = self.redis.xrange(_key(job_id), min=first, count=READ_ENTRIES)
         return [
             Event(job_id, fields["kind"], json.loads(fields["data"]), entry_id)
             for entry_id, fields in entries

@@ -104,10 +104,11 @@ def look_at_all(
 
     With the boxes that only the model's own threshold lets pass. Raises TooLarge.
     """
-    request, own = run.request, served.suppression.score_threshold
-    settings = Suppression(
-        score_threshold=min(request.score_threshold, own),
-        iou_threshold=request.iou_threshold,
+    request, own = run.request, served.suppression
+    settings = replace(
+        own,
+        score_threshold=min(request.score_threshold, own.score_threshold),
+        iou_threshold=own.iou_threshold if request.iou_threshold is None else request.iou_threshold,
         max_detections=request.max_detections,
     )
     places = _find_places(served.labels, data.names)

@@ -54,7 +54,8 @@ Iou = Annotated[
     Field(
         ge=0,
         le=1,
-        description="Of two boxes of one class that overlap by more, the lower score is dropped.",
+        description="Of two boxes of one class that overlap by more, the lower score is dropped. "
+        "By default the model's own: 0.45 unless its file says otherwise.",
     ),
 ]
 Score = Annotated[float, Field(ge=0, le=1)]
@@ -77,14 +78,14 @@ class Looking(Message):
         + ", ".join(f"{score} for {name}" for name, score in SCORE_THRESHOLDS.items())
         + ".",
     )
-    iou_threshold: Iou = 0.45
+    iou_threshold: Iou | None = None
     max_detections: int = Field(100, ge=1, le=1000, description="The best so many are kept.")
     classes: Labels | None = Field(None, description="Only look for these labels.")
-    class_agnostic: bool = Field(
-        False, description="Boxes of different classes drop each other too."
+    class_agnostic: bool | None = Field(
+        None, description="Boxes of different classes drop each other too."
     )
-    decay: Literal["drop", "linear", "gaussian"] = Field(
-        "drop",
+    decay: Literal["drop", "linear", "gaussian"] | None = Field(
+        None,
         description="What becomes of a box that overlaps a better one: it is dropped, or its score "
-        "is lowered (Soft-NMS, Bodla et al., 2017).",
+        "is lowered (Soft-NMS, Bodla et al., 2017). By default the model's own: drop.",
     )

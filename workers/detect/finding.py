@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,14 +27,8 @@ class Search:
 
 def plan_search(served: Served, asked: Looking) -> Search:
     """Raises InvalidInput for labels that the detector does not know."""
-    own = served.suppression.score_threshold
-    settings = Suppression(
-        score_threshold=own if asked.score_threshold is None else asked.score_threshold,
-        iou_threshold=asked.iou_threshold,
-        max_detections=asked.max_detections,
-        class_agnostic=asked.class_agnostic,
-        decay=asked.decay,
-    )
+    names = {"score_threshold", "iou_threshold", "max_detections", "class_agnostic", "decay"}
+    settings = replace(served.suppression, **asked.model_dump(include=names, exclude_none=True))
     return Search(settings, choose_classes(served.labels, asked.classes))
 
 

@@ -8,8 +8,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from workers.detect.suppression import Suppression, suppress
-
 GREY = (128, 128, 128)
 
 
@@ -63,14 +61,3 @@ def stack(squares: Sequence[np.ndarray], device: torch.device) -> Tensor:
     """B squares -> (B, 3, side, side) in [0, 1], channels last in memory as the pictures are."""
     pixels = torch.from_numpy(np.stack(squares)).to(device)
     return pixels.permute(0, 3, 1, 2).float().div_(255)
-
-
-def select(
-    boxes: Tensor, scores: Tensor, score_threshold: float, iou_threshold: float, limit: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(N, 4), (N, C) -> the boxes (K, 4), scores (K,) and classes (K,) to keep, best first.
-
-    A box has the class it scores highest in. It is dropped if it scores less than the threshold,
-    or if its IoU with a better box of its class is more than the threshold.
-    """
-    return suppress(boxes, scores, Suppression(score_threshold, iou_threshold, limit))

@@ -88,7 +88,7 @@ class EvaluateRequest(Message):
     part: Literal["train", "val", "test"] | None = Field(None, description="Only this one.")
     model: Model | None = None
     score_threshold: Score = Field(0.05, description="Boxes that score less do not count.")
-    iou_threshold: Iou = 0.45
+    iou_threshold: Iou | None = None
     max_detections: int = Field(100, ge=1, le=1000)
     overlap: float = Field(0.5, gt=0, le=1, description="IoU from which a box is right.")
     interpolation: Literal["all-point", "11-point"] = Field(

@@ -1,4 +1,4 @@
-"""Trains a fully convolutional network on pictures and masks, in stages or at once."""
+"""Trains an FCN on pictures and masks: `python -m workers.segment.train --data DIR --out DIR`."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -54,3 +54,9 @@ def train(
             training.save()
             saving.wait(SAVING)
     return training.finish()
+
+
+if __name__ == "__main__":
+    from workers.segment.train_command import main
+
+    main()

@@ -8,8 +8,9 @@ from torch import Tensor
 from shared.weights import load_catalog
 from tests.workers.detect.tfjs_graph import run_graph
 from workers.detect.nanodet import BINS, SIZE, NanoDet, decode
-from workers.detect.networks import load_detector
-from workers.detect.process import Fit, letterbox, select, stack
+from workers.detect.networks import load_published
+from workers.detect.process import Fit, letterbox, stack
+from workers.detect.suppression import Suppression, suppress
 from workers.runtime.images import decode as decode_picture
 
 PHOTOS = [file.name for file in load_catalog().files if file.kind == "photo"]
@@ -18,7 +19,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="session")
 def nanodet(weights) -> NanoDet:
-    network = load_detector("nanodet-g", weights)
+    network = load_published("nanodet-g", weights)
     assert isinstance(network, NanoDet)
     return network
 
@@ -70,7 +71,7 @@ def test_boxes_and_scores_equal_those_of_the_published_graph(name, nanodet, weig
 def test_the_best_box_is_of_what_the_photograph_shows(name, label, nanodet, weights, square):
     with torch.inference_mode():
         boxes, scores = nanodet.predict(stack([square(name)], CPU))
-    _, _, classes = select(boxes[0], scores[0], 0.4, 0.45, 1)
+    _, _, classes = suppress(boxes[0], scores[0], Suppression(0.4, 0.45, 1))
     labels = (weights / "coco.names").read_text().splitlines()
     assert [labels[number] for number in classes] == [label]
 

@@ -8,7 +8,8 @@ import torch
 from shared.weights import MissingWeights
 from workers.detect.fields import SCORE_THRESHOLDS, Published
 from workers.detect.networks import LABELS, PUBLISHED, load_published
-from workers.detect.process import Fit, letterbox, select, stack
+from workers.detect.process import Fit, letterbox, stack
+from workers.detect.suppression import Suppression, suppress
 from workers.runtime.images import decode
 
 CPU = torch.device("cpu")
@@ -22,7 +23,7 @@ def test_a_detector_finds_the_man_of_a_portrait_at_its_own_threshold(name, weigh
         boxes, scores = load_published(name, weights).predict(stack([letterbox(picture, fit)], CPU))
     labels = (weights / LABELS).read_text().splitlines()
     assert scores.shape == (1, boxes.shape[1], len(labels))
-    kept, _, classes = select(boxes[0], scores[0], SCORE_THRESHOLDS[name], 0.45, 100)
+    kept, _, classes = suppress(boxes[0], scores[0], Suppression(SCORE_THRESHOLDS[name]))
     person = fit.to_picture(kept[classes == labels.index("person")])
     assert len(person) == 1
     left, top, right, bottom = person[0].tolist()

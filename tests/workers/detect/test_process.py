@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.ops import box_iou
 
-from workers.detect.process import GREY, Fit, letterbox, select, stack
+from workers.detect.process import GREY, Fit, letterbox, stack
+from workers.detect.suppression import Suppression, suppress
 
 SIDE = 416
 sizes = st.integers(1, 12_000)
@@ -82,7 +83,7 @@ def test_a_stack_is_a_batch_of_numbers_up_to_one():
 
 
 def choose(boxes, scores, score=0.25, iou=0.45, limit=100):
-    return select(torch.tensor(boxes), torch.tensor(scores), score, iou, limit)
+    return suppress(torch.tensor(boxes), torch.tensor(scores), Suppression(score, iou, limit))
 
 
 TWINS = [[0.0, 0.0, 8.0, 8.0], [0.0, 0.0, 8.0, 4.0]]  # their IoU is exactly one half
@@ -132,7 +133,7 @@ def test_selection_equals_the_textbook_loop(seed, iou):
     corners = torch.rand(60, 2, generator=generator) * 80
     boxes = torch.cat([corners, corners + 5 + torch.rand(60, 2, generator=generator) * 40], 1)
     scores = torch.rand(60, 4, generator=generator)
-    kept, best, classes = select(boxes, scores, 0.3, iou, 1000)
+    kept, best, classes = suppress(boxes, scores, Suppression(0.3, iou, 1000))
     expected = textbook(boxes, scores, 0.3, iou)
     assert torch.equal(kept, boxes[expected])
     assert torch.equal(best, scores[expected].max(1).values)
