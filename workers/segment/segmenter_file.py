@@ -1,0 +1,92 @@
+"""A trained segmentation network in one file: its weights, its classes and their colours."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from torch import Tensor
+
+from workers.runtime.tensors import read_tensors, write_tensors
+from workers.segment.classes import Colour
+from workers.segment.fcn import FCN
+from workers.segment.fcn_config import FcnConfig
+from workers.segment.metrics import VOID
+
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A network and what its answers mean."""
+
+    network: FCN  # in eval, on the CPU
+    names: tuple[str, ...]  # of the classes
+    palette: tuple[Colour, ...]  # and their colours
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class About(BaseModel):
+    """What the file tells beside the weights."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    format: Literal["atelier-fcn-1"] = "atelier-fcn-1"
+    network: FcnConfig
+    names: Annotated[list[Name], Field(max_length=VOID)]
+    palette: list[Colour]
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def check_classes(self) -> Self:
+        classes = self.network.classes
+        if not len(set(self.names)) == len(self.names) == len(self.palette) == classes:
+            raise ValueError(f"{classes} classes need as many different names, and colours.")
+        return self
+
+
+def pack_segmenter(segmenter: Segmenter) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(tensors, what they are); equal segmenters give equal ones."""
+    about = About(
+        network=segmenter.network.config,
+        names=list(segmenter.names),
+        palette=list(segmenter.palette),
+        metrics=segmenter.metrics,
+    )
+    return segmenter.network.state_dict(), about.model_dump()
+
+
+def unpack_segmenter(tensors: dict[str, Tensor], told: dict[str, Any]) -> Segmenter:
+    """As it was packed; raises ValueError if that is no segmenter, whatever it is."""
+    about = read_about(told)
+    with torch.device("meta"):  # a file that lies about its network takes no memory
+        network = FCN(about.network).eval()
+    wanted = {name: (one.shape, one.dtype) for name, one in network.state_dict().items()}
+    found = {name: (one.shape, one.dtype) for name, one in tensors.items()}
+    if wanted != found:
+        odd = sorted(dict(wanted.items() ^ found.items()))
+        raise ValueError(f"The weights are not those of the network: {', '.join(odd[:3])}.")
+    network.load_state_dict(tensors, assign=True)
+    return Segmenter(network, tuple(about.names), tuple(about.palette), about.metrics)
+
+
+def read_about(told: dict[str, Any]) -> About:
+    """Raises ValueError, whose text names the first thing that is wrong."""
+    try:
+        return About.model_validate_json(json.dumps(told))  # strict JSON: no texts for numbers
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{place}: {first['msg']}." if place else first["msg"]) from error
+
+
+def save_segmenter(segmenter: Segmenter, path: Path) -> None:
+    """Replace the file as a whole; equal segmenters give equal files."""
+    write_tensors(path, *pack_segmenter(segmenter))
+
+
+def load_segmenter(path: Path) -> Segmenter:
+    """As it was saved; raises ValueError if the file holds no segmenter, whatever it holds."""
+    return unpack_segmenter(*read_tensors(path))

@@ -1,0 +1,151 @@
+"""The command line of training: `python -m workers.segment.train --data DIR --out DIR`."""
+
+import json
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from rich.progress import Progress as Bar
+from torch import Tensor
+
+from shared.settings import Settings
+from shared.weights import WeightsError, locate
+from workers.runtime.distributed import choose_own_device, join_others
+from workers.runtime.plots import draw_curves
+from workers.runtime.run import InvalidInput, TooLarge
+from workers.runtime.vgg16 import VGG16
+from workers.runtime.vgg16_weights import FILE, load_vgg16
+from workers.segment.batches import Pictures
+from workers.segment.fcn_config import SHAPES, Encoder, FcnConfig
+from workers.segment.labelled import LabelledPictures
+from workers.segment.read_labelled import read_folder
+from workers.segment.segmenter_file import Segmenter, save_segmenter
+from workers.segment.train import train
+from workers.segment.train_options import Progress, Trained, TrainOptions, split_parts
+from workers.segment.validation import measure_network
+
+SEGMENTER, METRICS, CURVES = "segmenter.safetensors", "metrics.json", "curves.png"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, and write the network, its metrics on the validation pictures and its curves."""
+    parser = make_parser()
+    given = parser.parse_args(arguments)
+    try:
+        data = read_folder(given.data)
+        options = make_options(given, len(data.classes))
+        split_parts(data, options)
+        encoder = read_encoder(given)
+    except (InvalidInput, TooLarge, ValueError, WeightsError) as error:
+        parser.error(str(error))
+    with join_others(given.threads) as first, Bar(disable=not first) as bar:
+        line = bar.add_task("training", total=1.0)
+
+        def show(progress: Progress) -> None:
+            bar.update(line, completed=progress.fraction, description=write_line(progress))
+
+        trained = train(options, data, show, given.out, choose_own_device(), encoder)
+        if first:
+            bar.console.print_json(data=write_results(trained, data, options, given.out))
+
+
+def make_parser() -> ArgumentParser:
+    known = TrainOptions(FcnConfig())
+    parser = ArgumentParser("python -m workers.segment.train", description=main.__doc__)
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="pictures and masks: VOC, lists or folders")
+    add("--out", type=Path, required=True, help="for results and checkpoint")
+    add("--encoder", choices=get_args(Encoder), default="thin")
+    add("--stride", type=int, choices=(32, 16, 8), default=known.network.stride)
+    add("--fc6-padding", type=int, help="0, half of fc6's kernel, or 100; by default the half")
+    add("--at-once", action="store_true", help="all skips from the start, not in stages")
+    add("--height", type=int, default=known.window[0], help="of a window to learn from")
+    add("--width", type=int, default=known.window[1])
+    add("--epochs", type=int, default=known.epochs, help="of each stage")
+    add("--batch", type=int, default=known.batch, help="pictures of a step")
+    add("--parts", type=int, default=known.parts, help="of a batch, to take less memory")
+    add("--optimiser", choices=("adamw", "sgd"), default=known.optimiser)
+    add("--learning-rate", type=float, default=known.learning_rate)
+    add("--summed", action="store_true", help="the loss is a sum over pixels, as the authors'")
+    add("--balanced", action="store_true", help="pixels of rare classes weigh more")
+    add("--validation", type=float, default=known.validation, help="if there is no part val")
+    add("--pretrained", action=BooleanOptionalAction, default=True, help="of vgg16")
+    add("--weights", type=Path, default=Settings().weights, help="where they were pulled to")
+    add("--threads", type=int, default=1)
+    add("--seed", type=int, default=known.seed)
+    return parser
+
+
+def make_options(given: Namespace, classes: int) -> TrainOptions:
+    """Raises ValueError for options that do not fit together."""
+    padding = given.fc6_padding
+    if padding is None:
+        padding = SHAPES[given.encoder].kernel // 2
+    return TrainOptions(
+        FcnConfig(classes, given.encoder, given.stride, padding, given.at_once),
+        window=(given.height, given.width),
+        epochs=given.epochs,
+        batch=given.batch,
+        parts=given.parts,
+        optimiser=given.optimiser,
+        learning_rate=given.learning_rate,
+        summed=given.summed,
+        balanced=given.balanced,
+        validation=given.validation,
+        seed=given.seed,
+    )
+
+
+def read_encoder(given: Namespace) -> dict[str, Tensor] | None:
+    """The weights that the network starts with, if not by chance. Raises WeightsError."""
+    if given.encoder != "vgg16" or not given.pretrained:
+        return None
+    encoder = VGG16()
+    load_vgg16(encoder, locate(FILE, given.weights))
+    return encoder.state_dict()
+
+
+def write_line(progress: Progress) -> str:
+    return (
+        f"FCN-{progress.stride}s, epoch {progress.epoch}/{progress.epochs}, "
+        f"loss {progress.loss:.4g}"
+    )
+
+
+def write_results(
+    trained: Trained, data: LabelledPictures, options: TrainOptions, folder: Path
+) -> dict[str, float]:
+    """The files; answers with the metrics, those of the validation pictures if there are any."""
+    metrics: dict[str, float] = {"epochs": len(trained.history), "best_epoch": trained.best}
+    metrics["loss"] = trained.history[trained.best - 1].loss
+    held = split_parts(data, options)[1]
+    if held is not None:
+        score = measure_network(trained.network, Pictures(held))
+        metrics["pixel_accuracy"] = score.pixel_accuracy
+        metrics["mean_accuracy"] = score.mean_accuracy
+        metrics["mean_iou"] = score.mean_iou
+        metrics["frequency_weighted_iou"] = score.frequency_weighted_iou
+        for one in score.classes:
+            if one.iou is not None:
+                metrics[f"iou {one.name}"] = one.iou
+    (folder / CURVES).write_bytes(draw_history(trained))
+    classes = data.classes
+    segmenter = Segmenter(trained.network, classes.names, classes.palette, metrics)
+    save_segmenter(segmenter, folder / SEGMENTER)
+    (folder / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    return metrics
+
+
+def draw_history(trained: Trained) -> bytes:
+    """A PNG of the loss of each epoch, and of the mean IoU where somebody looked."""
+    numbers = range(1, len(trained.history) + 1)
+    curves = {"loss": (list(numbers), [epoch.loss for epoch in trained.history])}
+    looks = [
+        (number, epoch.mean_iou)
+        for number, epoch in zip(numbers, trained.history, strict=True)
+        if epoch.mean_iou is not None
+    ]
+    if looks:
+        curves["mean IoU"] = ([number for number, _ in looks], [look for _, look in looks])
+    return draw_curves(curves, "Training", "epoch", "")
