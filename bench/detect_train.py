@@ -65,11 +65,11 @@ class Lesson:
 TARGET = Lesson("bccd", "small", "scratch", grid=14, epochs=60)
 LESSONS = (
     TARGET,
-    Lesson("bccd", "efficientnet-lite0", "pretrained", grid=14, epochs=20),
-    Lesson("bccd", "efficientnet-lite0", "scratch", grid=14, epochs=20),
-    Lesson("raccoon", "efficientnet-lite0", "pretrained", grid=7, epochs=16),
-    Lesson("raccoon", "efficientnet-lite0", "scratch", grid=7, epochs=16),
-    Lesson("raccoon", "small", "scratch", grid=7, epochs=48),
+    Lesson("bccd", "efficientnet-lite0", "pretrained", grid=14, epochs=16),
+    Lesson("bccd", "efficientnet-lite0", "scratch", grid=14, epochs=16),
+    Lesson("raccoon", "efficientnet-lite0", "pretrained", grid=7, epochs=14),
+    Lesson("raccoon", "efficientnet-lite0", "scratch", grid=7, epochs=14),
+    Lesson("raccoon", "small", "scratch", grid=7, epochs=42),
 )
 
 
