@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from faster_coco_eval.core import mask as coco
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -69,6 +69,14 @@ def test_contours_surround_the_mask_and_nothing_else(mask):
     assert np.array_equal(fill(contours, mask.shape), mask)
     area = sum(-one.area if one.hole else one.area for one in contours)
     assert area == mask.sum()
+
+
+@given(masks)
+def test_without_holes_they_are_polygons_that_coco_fills_alike(mask):
+    contours = trace(mask)
+    assume(contours and not any(one.hole for one in contours))
+    polygons = coco.frPyObjects([one.to_coco() for one in contours], *mask.shape)
+    assert np.array_equal(coco.decode(coco.merge(polygons)), mask)
 
 
 def test_a_ring_has_an_outline_and_a_hole():

@@ -17,9 +17,10 @@ SMALL = Tiling(side=128, overlap=64, margin=16)
 
 def join(score, pixels: Tensor, tiling: Tiling) -> Tensor:
     """The scores (C, H, W) of all bands; each pixel comes once."""
-    bands = list(score_bands(score, pixels, tiling))
-    whole = torch.full((len(bands[0][2]), *pixels.shape[1:]), torch.nan)
-    for rows, columns, scores in bands:
+    whole = torch.empty(0)
+    for rows, columns, scores in score_bands(score, pixels, tiling):
+        if not len(whole):
+            whole = torch.full((len(scores), *pixels.shape[1:]), torch.nan)
         assert whole[:, rows, columns].isnan().all()
         whole[:, rows, columns] = scores
     assert not whole.isnan().any()
