@@ -36,5 +36,5 @@ def _fill(layer: nn.Module, classifier: Mapping[str, Tensor], name: str) -> None
 
 def _by_number(name: str) -> tuple[bool, int]:
     """features.28 before classifier.0."""
-    part, number = name.split(".")
-    return part == "classifier", int(number)
+    part, _, number = name.partition(".")
+    return part == "classifier", int(number) if number.isdecimal() else -1

@@ -39,7 +39,7 @@ class TrainOptions:
     momentum: float = 0.9  # of SGD; the authors took 0.99 for steps of one picture
     weight_decay: float = 5e-4  # of weights, not of biases and norms
     warm_up: float = 1.0  # epochs in which the rate rises
-    clip: float = 10.0  # longest gradient
+    clip: float = 10.0  # longest gradient of a mean; those of sums stay as they are
     summed: bool = False  # the loss of a step is that of all its pixels, as the authors' is
     balanced: bool = False  # pixels of rare classes weigh more
     averaging: float = 0.0  # how much of the average of the weights stays at a step; 0: none

@@ -114,7 +114,8 @@ class Training:
         self.network.train()
         self.optimiser.zero_grad()
         loss = self._accumulate(self.order[self.place])
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
+        if not self.options.summed:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
         step = self.step - self.stage * self.options.epochs * len(self.order)
         for group in self.optimiser.param_groups:
             group["lr"] = schedule(step, len(self.order), self.stage, self.options)

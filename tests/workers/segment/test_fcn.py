@@ -300,6 +300,9 @@ def test_weights_of_another_classifier_are_refused(classifier):
     other = build_empty(FcnConfig(stride=32, encoder="thin", fc6_padding=1))
     with pytest.raises(ValueError, match="no layer of VGG16"):
         convolutionalise(other.to_empty(device="cpu"), state)
+    odd = {name.replace("features.0.", "conv."): one for name, one in state.items()}
+    with pytest.raises(ValueError, match="no layer of VGG16"):
+        convolutionalise(other, odd)
     del state["features.0.weight"], state["features.0.bias"]
     with pytest.raises(ValueError, match="16 layers with weights, this has 15"):
         convolutionalise(other, state)

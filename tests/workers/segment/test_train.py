@@ -208,6 +208,14 @@ def test_the_sum_and_rare_classes_can_count_more(tmp_path):
     assert balanced.weights[0] < 1 < balanced.weights[1]
 
 
+@pytest.mark.parametrize(("summed", "cut"), [(False, True), (True, False)])
+def test_long_gradients_are_cut_unless_they_are_sums(tmp_path, summed, cut):
+    options = replace(SMALL, summed=summed, clip=1e-3)
+    training = go(Training(options, PICTURES, tmp_path / CHECKPOINT), 1)
+    longest = training.network.score.bias.grad.norm().item()
+    assert (longest <= 1e-3) is cut
+
+
 def test_parts_of_a_batch_have_its_gradients(tmp_path):
     """Without batch normalisation, which sees each part alone: of the last layer's bias."""
     biases = []
