@@ -19,7 +19,7 @@ from workers.runtime.tensors import read_parts
 
 QUEUE = "detect-long"
 # More than twice as long as until the first checkpoint, which is written after 30 seconds.
-EPOCHS = 250
+EPOCHS = 120
 REQUEST = {
     "name": "chaos",
     "side": 64,

@@ -33,6 +33,7 @@ class Curve:
 
     recall: np.ndarray  # (K,) in [0, 1], rising
     precision: np.ndarray  # (K,) in [0, 1]
+    scores: np.ndarray  # (K,) of the boxes, falling
     objects: int  # that can be found; 1 or more
     average: float  # the average precision, in [0, 1]
 
@@ -81,7 +82,8 @@ def evaluate(
             hits.append(hit)
         if objects:
             order = np.argsort(-np.concatenate(scores), kind="stable")
-            curves[name] = trace(np.concatenate(hits)[order], objects, interpolation)
+            falling = np.concatenate(scores)[order]
+            curves[name] = trace(np.concatenate(hits)[order], falling, objects, interpolation)
     if not curves:
         raise ValueError("There are no objects to find.")
     return Evaluation(curves)
@@ -142,13 +144,33 @@ def pairwise_iou(one: np.ndarray, other: np.ndarray, inclusive: bool = False) ->
     return iou
 
 
-def trace(hits: np.ndarray, objects: int, interpolation: Interpolation) -> Curve:
+def trace(
+    hits: np.ndarray, scores: np.ndarray, objects: int, interpolation: Interpolation
+) -> Curve:
     """Right or wrong (K,), the best score first -> the curve of a class with so many objects."""
     found = np.cumsum(hits)
     recall = found / objects
     precision = found / np.arange(1, len(hits) + 1)
     average = average_at_eleven if interpolation == "11-point" else average_everywhere
-    return Curve(recall, precision, objects, average(recall, precision))
+    return Curve(recall, precision, scores, objects, average(recall, precision))
+
+
+def choose_threshold(evaluation: Evaluation) -> float | None:
+    """The score from which boxes of all classes together have the best F1; None without boxes.
+
+    F1 is the harmonic mean of precision and recall: as few objects missed as boxes wrong.
+    """
+    curves = evaluation.curves.values()
+    scores = np.unique(np.concatenate([curve.scores for curve in curves]))[::-1]
+    if not len(scores):
+        return None
+    boxes, right = np.zeros(len(scores)), np.zeros(len(scores))
+    for curve in curves:
+        counts = np.searchsorted(-curve.scores, -scores, side="right")
+        boxes += counts
+        right += np.concatenate([[0.0], curve.recall * curve.objects])[counts]
+    objects = sum(curve.objects for curve in curves)
+    return float(scores[np.argmax(2 * right / (boxes + objects))])
 
 
 def average_at_eleven(recall: np.ndarray, precision: np.ndarray) -> float:

@@ -19,20 +19,22 @@ from workers.runtime.plots import draw_curves
 
 MOST = 6  # pictures
 COLUMNS = 3
+# What scores less is hardly worth showing, also while a network has just begun to learn.
+EARLY = Suppression(score_threshold=0.1)
 MARGIN = 8  # pixels between the pictures
 
 
 class Samples:
     """A few held-out pictures, made as small as they are shown once and for all."""
 
-    def __init__(self, squares: Squares, names: Sequence[str], settings: Suppression) -> None:
-        self.squares, self.names, self.settings = squares, names, settings
+    def __init__(self, squares: Squares, names: Sequence[str]) -> None:
+        self.squares, self.names = squares, names
         self.places = choose_places(squares)
         self.pictures = [self._shrink(place) for place in self.places]
 
-    def draw(self, network: Yolo) -> Image.Image:
+    def draw(self, network: Yolo, settings: Suppression = EARLY) -> Image.Image:
         """What the network, which must be in eval, finds; what is labelled in thin white lines."""
-        found = find_objects(network, self.squares, self.places, self.settings)
+        found = find_objects(network, self.squares, self.places, settings)
         return arrange(
             [
                 annotate(picture, name_found(detections, self.names, scale))

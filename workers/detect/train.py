@@ -41,7 +41,7 @@ from workers.runtime.tensors import copy_weights, write_parts
 
 CPU = torch.device("cpu")
 REPORT_EVERY = 0.5  # seconds
-SAVE_EVERY = 30.0  # seconds between checkpoints
+SAVE_EVERY = 10.0  # seconds between checkpoints
 SAVING = 20  # times as long as saving took, training goes on before the next time
 
 
@@ -66,6 +66,16 @@ def train(
     classes or a trunk of other layers.
     """
     training = Training(options, data, checkpoint_dir / CHECKPOINT, device, trunk)
+    return run_through(training, report, report_every, save_every)
+
+
+def run_through(
+    training: "Training",
+    report: Callable[[Progress], None],
+    report_every: float = REPORT_EVERY,
+    save_every: float = SAVE_EVERY,
+) -> Trained:
+    """As `train`, for those who look at the network meanwhile."""
     training.resume()
     reporting, saving = Clock(report_every, first=0.0), Clock(save_every)
 

@@ -54,7 +54,11 @@ class TrainRequest(Message):
         20, ge=1, le=10_000, description="Epochs without a better measure, then it stops."
     )
     seed: Seed = 0
-    score_threshold: Score = Field(0.25, description="Of the model in use, unless a job says.")
+    score_threshold: Score | None = Field(
+        None,
+        description="Of the model in use, unless a job says. By default the one with the best F1 "
+        "on the held-out pictures, or 0.25 without them.",
+    )
 
 
 class TrainResult(Message):
@@ -66,6 +70,7 @@ class TrainResult(Message):
         description="map50: mean average precision at an overlap of 0.5 on the held-out pictures, "
         "counting boxes that score 0.05 or more; map50_of_sure: those of 0.5 or more."
     )
+    score_threshold: float = Field(description="Of the model in use, unless a job says.")
     epochs: int
     best_epoch: int = Field(description="The one whose weights are kept.")
     stopped_early: bool

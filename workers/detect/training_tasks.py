@@ -9,7 +9,7 @@ from torch import Tensor
 from shared.settings import Settings
 from shared.weights import WeightsError
 from workers.detect.augment import Augmentation
-from workers.detect.average_precision import Evaluation, draw_precision_recall
+from workers.detect.average_precision import Evaluation, choose_threshold, draw_precision_recall
 from workers.detect.batches import Squares
 from workers.detect.data import open_data
 from workers.detect.detector_file import Detector, pack_detector
@@ -19,7 +19,7 @@ from workers.detect.loaded import DetectWorker
 from workers.detect.sample_pictures import Samples, draw_history, draw_progress
 from workers.detect.served import KIND
 from workers.detect.suppression import Suppression
-from workers.detect.train import Training
+from workers.detect.train import Training, run_through
 from workers.detect.train_options import Progress, Trained, TrainOptions, split_parts
 from workers.detect.training_contract import TrainRequest, TrainResult
 from workers.detect.training_memory import check_memory
@@ -28,15 +28,12 @@ from workers.detect.yolo_config import YoloConfig
 from workers.detect.yolo_loss import LossSettings
 from workers.runtime.answers import answer_each
 from workers.runtime.checkpoints import CHECKPOINT, UnusableCheckpoint, learn_on, open_checkpoints
-from workers.runtime.clock import Clock
 from workers.runtime.images import encode_jpeg
 from workers.runtime.reporting import Reporter
 from workers.runtime.run import InvalidInput, JobError, Run
 
 SURE = 0.5  # score; what is found with it or more is counted beside the average precision
 NO_CHANGE = Augmentation(scale=0, shift=0, exposure=1, saturation=1, flip=0)
-REPORT_EVERY, SAVE_EVERY = 0.5, 30.0  # seconds
-SAVING = 20  # times as long as saving took, training goes on before the next time
 
 
 class MissingPretrained(JobError):
@@ -121,16 +118,16 @@ def _learn(
     folder: Path,
     trunk: Mapping[str, Tensor] | None,
 ) -> TrainResult:
-    settings, reporter = Suppression(score_threshold=run.request.score_threshold), Reporter(run)
+    reporter = Reporter(run)
     training = Training(options, data, folder / CHECKPOINT, worker.device, trunk=trunk)
-    samples = Samples(training.held, data.names, settings) if training.held else None
+    samples = Samples(training.held, data.names) if training.held else None
 
     def report(progress: Progress) -> None:
         draw = partial(draw_progress, progress.history, samples, training.average)
         reporter.report(progress.fraction, describe(progress), draw if progress.history else None)
 
     try:
-        trained = follow(training, report)
+        trained = run_through(training, report)
     except UnusableCheckpoint:
         raise  # it is a ValueError too, but only means to start again
     except ValueError as error:
@@ -138,11 +135,13 @@ def _learn(
     trained.network.to(worker.device)
     metrics, evaluation = measure_trained(trained, training.held, data.names, reporter.measure)
     check_found(metrics)
+    settings = Suppression(score_threshold=read_threshold(run.request, evaluation))
     detector = Detector(trained.network, data.names, options.bordered, settings, metrics)
     _register(worker, run, detector)
     return TrainResult(
         classes=list(data.names),
         metrics=metrics,
+        score_threshold=settings.score_threshold,
         epochs=len(trained.history),
         best_epoch=trained.best,
         stopped_early=trained.stopped_early,
@@ -155,32 +154,8 @@ def _learn(
         parameters=sum(one.numel() for one in trained.network.parameters()),
         curve=run.save(encode_jpeg(draw_history(trained.history))),
         precision_recall=run.save(draw_precision_recall(evaluation)) if evaluation else None,
-        samples=run.save(encode_jpeg(samples.draw(trained.network))) if samples else None,
+        samples=run.save(encode_jpeg(samples.draw(trained.network, settings))) if samples else None,
     )
-
-
-def follow(training: Training, report: Callable[[Progress], None]) -> Trained:
-    """Train to the end, from the checkpoint if there is one, reporting while its network is there.
-
-    Raises Diverged, UnusableCheckpoint.
-    """
-    training.resume()
-    reporting, saving = Clock(REPORT_EVERY, first=0.0), Clock(SAVE_EVERY)
-
-    def look_up() -> None:
-        if reporting.is_due():
-            report(training.describe())
-
-    while not training.is_over():
-        training.advance()
-        if training.has_seen_all():
-            training.end_epoch(look_up)
-            reporting.due = 0.0
-        look_up()
-        if saving.is_due() or training.is_over():
-            training.save()
-            saving.wait(SAVING)
-    return training.finish()
 
 
 def describe(progress: Progress) -> str:
@@ -226,12 +201,14 @@ def check_found(metrics: Mapping[str, float]) -> None:
         )
 
 
+def read_threshold(request: TrainRequest, evaluation: Evaluation | None) -> float:
+    """In [0, 1]; the one asked for, or the best on what was held out."""
+    if request.score_threshold is not None:
+        return request.score_threshold
+    chosen = choose_threshold(evaluation) if evaluation else None
+    return Suppression().score_threshold if chosen is None else round(chosen, 4)
+
+
 def _register(worker: DetectWorker, run: Run[TrainRequest], detector: Detector) -> None:
-    facts = {
-        "classes": list(detector.names),
-        "side": detector.side,
-        "score_threshold": detector.suppression.score_threshold,
-        "iou_threshold": detector.suppression.iou_threshold,
-    }
-    packed = pack_detector(detector)
-    worker.models.add(run, KIND, run.request.name, *packed, detector.metrics, facts=facts)
+    packed, facts = pack_detector(detector), detector.list_facts()
+    worker.models.add(run, KIND, run.request.name, *packed, detector.metrics, facts)

@@ -21,6 +21,7 @@ from workers.detect.coco_average_precision import evaluate_coco
 from workers.detect.labelled import Labels
 
 CLASSES = ["cat"]
+FALLING = np.linspace(0.9, 0.1, 5)  # scores
 # The toy example of Padilla et al. (2021), "A comparative analysis of object detection metrics with
 # a companion open-source toolkit": objects, and boxes with their scores, of ten pictures.
 TOY: list[tuple[list[tuple[int, ...]], list[tuple[float, ...]]]] = [
@@ -72,17 +73,17 @@ def test_average_precision_by_hand():
     # Right, wrong, right, right, wrong of 4 objects: precision 1, 1/2, 2/3, 3/4, 3/5
     # at recall 1/4, 1/4, 1/2, 3/4, 3/4; so 1 up to 1/4, then 3/4 up to 3/4, then nothing.
     hits = np.array([True, False, True, True, False])
-    curve = trace(hits, 4, "all-point")
+    curve = trace(hits, FALLING, 4, "all-point")
     assert curve.recall.tolist() == [0.25, 0.25, 0.5, 0.75, 0.75]
     assert curve.precision.tolist() == pytest.approx([1, 1 / 2, 2 / 3, 3 / 4, 3 / 5])
     assert curve.average == pytest.approx(1 / 4 * 1 + 1 / 2 * 3 / 4)
     # recalls of 0, 0.1, 0.2 | 0.3 ... 0.7 | 0.8, 0.9, 1
-    assert trace(hits, 4, "11-point").average == pytest.approx((3 * 1 + 5 * 3 / 4) / 11)
+    assert trace(hits, FALLING, 4, "11-point").average == pytest.approx((3 * 1 + 5 * 3 / 4) / 11)
 
 
 def test_eleven_points_count_a_recall_that_is_just_reached():
     # 3 of 10 objects, all right: the points 0, 0.1, 0.2, 0.3, although 3 * 0.1 > 0.3 in floats
-    assert trace(np.ones(3, bool), 10, "11-point").average == pytest.approx(4 / 11)
+    assert trace(np.ones(3, bool), FALLING[:3], 10, "11-point").average == pytest.approx(4 / 11)
 
 
 def test_both_conventions_of_a_boxs_width():

@@ -57,7 +57,7 @@ def test_boxes_are_scaled_with_the_picture_and_named():
 
 def test_what_is_labelled_is_outlined_in_white(network: Yolo):
     picture = hold("a.png", Image.new("RGB", (64, 32)), Labels.of([(8, 8, 24, 24)], [0]))
-    sheet = Samples(Squares([picture], 64, False), ["red", "blue"], SHY).draw(network)
+    sheet = Samples(Squares([picture], 64, False), ["red", "blue"]).draw(network, SHY)
     assert sheet.size == (STEP + MARGIN, STEP + MARGIN)
     top = MARGIN + READABLE // 4  # the picture is half as high as wide, and in the middle
     assert sheet.getpixel((MARGIN + 80, top + 160)) == (255, 255, 255)
@@ -67,7 +67,7 @@ def test_what_is_labelled_is_outlined_in_white(network: Yolo):
 def test_what_is_found_is_drawn(network: Yolo):
     squares = make_squares(4)
     shy, bold = (
-        np.asarray(Samples(squares, ["$_{x}^2", "红"], settings).draw(network))
+        np.asarray(Samples(squares, ["$_{x}^2", "红"]).draw(network, settings))
         for settings in (SHY, BOLD)
     )
     assert shy.shape == bold.shape == (2 * STEP + MARGIN, 3 * STEP + MARGIN, 3)
@@ -82,7 +82,7 @@ def test_the_precision_is_drawn_once_somebody_looked():
 
 def test_progress_is_one_picture_of_curves_and_samples(network: Yolo):
     history = [Epoch({"object": 2.0}, 0.1)]
-    samples = Samples(make_squares(1), list(COLOURS), BOLD)
+    samples = Samples(make_squares(1), list(COLOURS))
     sizes = []
     for shown in (None, samples):
         with Image.open(BytesIO(draw_progress(history, shown, network))) as drawn:
