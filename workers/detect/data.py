@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 from workers.detect.label_files import Read
 from workers.detect.labelled import LabelledPictures
@@ -13,7 +13,8 @@ from workers.detect.loaded import DetectWorker
 from workers.detect.read_labelled import read_zip
 from workers.detect.training_contract import EvaluateRequest, TrainRequest
 from workers.runtime.clock import Clock
-from workers.runtime.run import InvalidInput, Run
+from workers.runtime.run import Run
+from workers.runtime.spool import spool
 
 REPORT_EVERY = 0.5  # seconds
 
@@ -37,23 +38,10 @@ def open_data(
             run.progress(0.0, f"looking at picture {done + 1} of {count}")
 
     with TemporaryFile() as file:
-        spool_data(worker, run, file)
+        spool(worker.blobs, run, run.request.data, file)
         with read_zip(file, names, run.request.format, watch) as data:
             pictures = [replace(one, read=partial(_read, run, one.read)) for one in data.pictures]
             yield replace(data, pictures=tuple(pictures))
-
-
-def spool_data(
-    worker: DetectWorker, run: Run[TrainRequest] | Run[EvaluateRequest], file: IO[bytes]
-) -> None:
-    """Write the job's zip to the file, a piece in memory at a time."""
-    try:
-        chunks = worker.blobs.stream(run.tenant, run.request.data)
-    except KeyError as error:
-        raise InvalidInput(f"The file {run.request.data} is gone. Upload it again.") from error
-    for chunk in chunks:
-        file.write(chunk)
-        run.raise_if_cancelled()
 
 
 def _read(run: Run[Any], read: Read) -> bytes:

@@ -15,6 +15,7 @@ from workers.detect.stream_contract import StreamRequest
 from workers.detect.video import FORMATS, Video, open_video
 from workers.runtime.images import decode
 from workers.runtime.run import InvalidInput, Run
+from workers.runtime.spool import spool
 from workers.runtime.zips import Member, open_zip
 
 MOST_PICTURES = 50_000  # in a zip: zipfile keeps 1 KB of each in memory
@@ -60,18 +61,8 @@ def open_footage(worker: DetectWorker, run: Run[StreamRequest]) -> Iterator[Foot
     if found is None:
         raise InvalidInput(f"The file {run.request.video} is gone. Upload it again.")
     with TemporaryFile() as file:
-        _spool(worker, run, file)
+        spool(worker.blobs, run, found.id, file)
         yield from _open(found, file, run, worker.settings.max_pixels)
-
-
-def _spool(worker: DetectWorker, run: Run[StreamRequest], file: IO[bytes]) -> None:
-    try:
-        for chunk in worker.blobs.stream(run.tenant, run.request.video):
-            file.write(chunk)
-            run.raise_if_cancelled()
-    except KeyError as error:  # it expired just now
-        raise InvalidInput(f"The file {run.request.video} is gone. Upload it again.") from error
-    file.seek(0)
 
 
 def _open(

@@ -17,7 +17,8 @@ from workers.detect.model_contract import ImportRequest, ImportResult
 from workers.detect.served import KIND
 from workers.detect.suppression import Suppression
 from workers.runtime.answers import answer_each
-from workers.runtime.run import InvalidInput, JobError, Run, TooLarge
+from workers.runtime.run import InvalidInput, JobError, Run
+from workers.runtime.spool import spool
 
 MOST_BYTES = 2_000_000_000  # of a file: yolo-v1 has 1.1 GB of weights
 MOST_HEADER = 2**22  # bytes: a thousand classes with long names, twice
@@ -39,7 +40,8 @@ def _bring_in(worker: DetectWorker, run: Run[ImportRequest]) -> ImportResult:
     read = {"atelier": read_atelier, "darknet": read_darknet}[request.kind]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "file"
-        fetch(worker, run, path)
+        with path.open("wb") as file:
+            spool(worker.blobs, run, request.file, file, MOST_BYTES)
         run.progress(0.3, "reading the network")
         try:
             detector = read(path, request)
@@ -56,21 +58,6 @@ def _bring_in(worker: DetectWorker, run: Run[ImportRequest]) -> ImportResult:
         side=detector.side,
         parameters=sum(weights.numel() for weights in detector.network.parameters()),
     )
-
-
-def fetch(worker: DetectWorker, run: Run[ImportRequest], path: Path) -> None:
-    """Write the job's file to the path, a piece in memory at a time."""
-    size = 0
-    try:
-        chunks = worker.blobs.stream(run.tenant, run.request.file)
-    except KeyError as error:
-        raise InvalidInput(f"The file {run.request.file} is gone. Upload it again.") from error
-    with path.open("wb") as file:
-        for chunk in chunks:
-            size += file.write(chunk)
-            if size > MOST_BYTES:
-                raise TooLarge(f"A detector's file has at most {MOST_BYTES} bytes.")
-            run.raise_if_cancelled()
 
 
 def read_atelier(path: Path, request: ImportRequest) -> Detector:
