@@ -54,7 +54,7 @@ def _train(worker: DetectWorker, run: Run[TrainRequest]) -> TrainResult:
         options = read_options(run.request, len(data.names))
         check_data(data, options)
         check_memory(options, len(data.pictures), worker.device)
-        folder = open_checkpoints(worker.settings, run.job_id)
+        folder = open_checkpoints(worker.settings, worker.sessions, run.job_id)
         return learn_on(run, folder, lambda: _learn(worker, run, data, options, folder, trunk))
 
 

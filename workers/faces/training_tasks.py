@@ -64,7 +64,7 @@ def _train(worker: FacesWorker, run: Run[TrainRequest]) -> TrainResult:
         steps=request.steps,
         seed=request.seed,
     )
-    folder = open_checkpoints(worker.settings, run.job_id)
+    folder = open_checkpoints(worker.settings, worker.sessions, run.job_id)
     try:
         trained = train_network(options, learning, partial(_report, run), folder, worker.device)
     except ValueError as error:

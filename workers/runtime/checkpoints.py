@@ -2,18 +2,20 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 from torch import Tensor
 
+from shared.db import Sessions
 from shared.settings import Settings
-from workers.runtime.run import InvalidInput, Run
+from shared.tables import Job
+from workers.runtime.run import JobError, Run
 from workers.runtime.tensors import read_parts
 
 log = structlog.get_logger()
@@ -27,15 +29,28 @@ class UnusableCheckpoint(ValueError):
     """It is damaged, or of another training."""
 
 
-def open_checkpoints(settings: Settings, job_id: str) -> Path:
-    """The folder of this job; those of jobs that cannot be claimed again any more go."""
+def open_checkpoints(settings: Settings, sessions: Sessions, job_id: str) -> Path:
+    """The folder of this job; those of jobs that have ended go.
+
+    A cancelled or late job's so goes when the next training begins; that of a job which is in the
+    database no more, once it is older than any deadline.
+    """
     checkpoints = settings.home.resolve() / "checkpoints"
     (checkpoints / job_id).mkdir(parents=True, exist_ok=True)
-    for folder in checkpoints.iterdir():
+    others = [folder for folder in checkpoints.iterdir() if folder.name != job_id]
+    ended = _find_ended(sessions, [folder.name for folder in others])
+    for folder in others:
         with suppress(FileNotFoundError):  # another process may be at it
-            if time.time() - folder.stat().st_mtime > settings.max_deadline:
+            old = time.time() - folder.stat().st_mtime > settings.max_deadline
+            if old or folder.name in ended:
                 shutil.rmtree(folder, ignore_errors=True)
     return checkpoints / job_id
+
+
+def _find_ended(sessions: Sessions, job_ids: Sequence[str]) -> set[str]:
+    with sessions.read() as session:
+        ended = select(Job.id).where(Job.id.in_(job_ids), Job.finished_at.is_not(None))
+        return set(session.scalars(ended))
 
 
 def read_checkpoint(
@@ -55,11 +70,11 @@ def learn_on(run: Run[Any], folder: Path, learn: Callable[[], T]) -> T:
     """What `learn` learns, from the start if it cannot use the checkpoint in the folder.
 
     The folder is removed once the outcome is committed, for until then the job may be claimed
-    again; at once if it is refused. Raises InvalidInput for what diverged or learned nothing.
+    again; at once if `learn` raises a JobError.
     """
     try:
         learned = _learn_afresh_if_need_be(folder, learn)
-    except InvalidInput:
+    except JobError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     drop_checkpoints(run, folder)

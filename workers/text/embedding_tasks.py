@@ -63,7 +63,7 @@ def _train(worker: TextWorker, run: Run[EmbedTrainRequest]) -> EmbedTrainResult:
     most = MOST_NUMBERS // request.dimensions
     lexicon, sentences = read_sentences(text, choose_words(worker, run.tenant, request, most))
     _check_size(len(lexicon) * request.dimensions)
-    folder = open_checkpoints(worker.settings, run.job_id)
+    folder = open_checkpoints(worker.settings, worker.sessions, run.job_id)
     reporter, options = Reporter(run), read_options(request)
 
     def report(progress: Progress) -> None:

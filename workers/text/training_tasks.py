@@ -46,7 +46,7 @@ def _train(worker: TextWorker, run: Run[TrainRequest]) -> TrainResult:
         read_options(request),
     )
     _check_size(lesson)
-    folder = open_checkpoints(worker.settings, run.job_id)
+    folder = open_checkpoints(worker.settings, worker.sessions, run.job_id)
     return learn_on(run, folder, lambda: _learn(worker, run, lesson, folder))
 
 

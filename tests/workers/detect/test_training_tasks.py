@@ -160,7 +160,8 @@ def test_a_killed_training_goes_on_as_if_it_had_not_stopped(
 
 def test_a_checkpoint_that_cannot_be_used_is_none(sqlite_desk: Desk, squares: bytes):
     run = sqlite_desk.make(ask(sqlite_desk, squares))
-    folder = open_checkpoints(sqlite_desk.worker.settings, run.job_id)
+    worker = sqlite_desk.worker
+    folder = open_checkpoints(worker.settings, worker.sessions, run.job_id)
     (folder / CHECKPOINT).write_bytes(b"cut off")
     [answer] = train(sqlite_desk.worker, [run])
     assert sqlite_desk.finish(run, answer).epochs == 8

@@ -163,7 +163,8 @@ def test_a_checkpoint_goes_only_when_the_outcome_is_committed(desk: Desk):
 
 def test_a_checkpoint_that_cannot_be_used_is_none(sqlite_desk: Desk):
     run = sqlite_desk.make(ask_language(sqlite_desk))
-    folder = open_checkpoints(sqlite_desk.worker.settings, run.job_id)
+    worker = sqlite_desk.worker
+    folder = open_checkpoints(worker.settings, worker.sessions, run.job_id)
     (folder / CHECKPOINT).write_bytes(b"cut off")
     [answer] = train(sqlite_desk.worker, [run])
     assert sqlite_desk.finish(run, answer).epochs == 3
