@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 BLOB_PATTERN = r"^[0-9a-f]{64}$"  # the sha256 of its content
 LONG = "-long"  # ends the name of a worker's queue for jobs of minutes
@@ -14,9 +16,17 @@ VIDEOS = ("video/mp4", "video/x-matroska", "video/x-msvideo")  # MOV is as MP4, 
 
 @dataclass(frozen=True)
 class Blob:
-    """Marks a field that holds the id of an uploaded file; `accept` empty means any type."""
+    """Marks a field that holds the id of an uploaded file; `accept` empty means any type.
+
+    In the JSON schema its format is "blob".
+    """
 
     accept: tuple[str, ...] = ()
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(schema) | {"format": "blob"}
 
 
 @dataclass(frozen=True)
@@ -34,13 +44,11 @@ class Needs:
     scope: str
 
 
-def _schema(description: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "format": "blob", "description": description})
-
-
-BlobId = Annotated[str, Blob(), _schema("A blob id, or a data URI up to 1 MB.")]
+BlobId = Annotated[str, Blob(), Field(description="A blob id, or a data URI up to 1 MB.")]
 Picture = Annotated[
-    str, Blob(PICTURES), _schema("The blob id of a JPEG, PNG or WEBP, or a data URI up to 1 MB.")
+    str,
+    Blob(PICTURES),
+    Field(description="The blob id of a JPEG, PNG or WEBP, or a data URI up to 1 MB."),
 ]
 
 

@@ -14,6 +14,8 @@ from shared.blobs import BlobInfo, Blobs, Upload, record_upload
 from shared.db import db_now, insert_into
 from shared.tables import TrainedModel
 
+REMEDY = "Train it again, or bring it in again."  # of a file that cannot be used
+
 
 class UnknownModel(LookupError):
     """The tenant has no such model or version."""
@@ -153,7 +155,7 @@ def read_model(blobs: Blobs, row: TrainedModel) -> bytes:
         content = bytes(obstore.get(blobs.store, row.object_name).bytes())
     if hashlib.sha256(content).hexdigest() != row.sha256:
         name = ModelName(row.name, row.version)
-        raise UnknownModel(f"The file of {name} is gone or damaged. Train it again.")
+        raise UnknownModel(f"The file of {name} is gone or damaged. {REMEDY}")
     return content
 
 

@@ -58,7 +58,8 @@ def refusing_big_files() -> Iterator[None]:
     try:
         yield
     except TooBig as error:
-        raise Problem(413, "too-large", f"{error} Send a smaller file.") from error
+        advice = "Send a smaller file, or have ATELIER_MAX_BODY raised."
+        raise Problem(413, "too-large", f"{error} {advice}") from error
 
 
 def _store(tenant: str, content: Iterable[bytes], uploads: list[Upload]) -> str:

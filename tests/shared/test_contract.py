@@ -1,10 +1,12 @@
 """A contract says which fields of a request hold files, however they are written."""
 
+import json
 from typing import Annotated
 
 import pytest
 from pydantic import Field, ValidationError
 
+from services.catalog import load_tasks
 from shared.contract import PICTURES, Blob, BlobId, Message, Picture, Task
 
 
@@ -77,10 +79,29 @@ def test_the_schema_tells_a_client_which_fields_take_a_blob():
     class Request(Message):
         image: Picture
         more: list[BlobId]
+        zipped: Annotated[str, Blob(("application/zip",)), Field(description="A zip.")]
+        mask: Picture | None = None
+        words: str = ""
 
     properties = Request.model_json_schema()["properties"]
     assert properties["image"]["format"] == "blob"
     assert properties["more"]["items"]["format"] == "blob"
+    assert properties["zipped"] | {"title": ""} == {
+        "type": "string",
+        "format": "blob",
+        "description": "A zip.",
+        "title": "",
+    }
+    assert properties["mask"]["anyOf"][0]["format"] == "blob"
+    assert "JPEG" in properties["mask"]["anyOf"][0]["description"]
+    assert "format" not in properties["words"]
+
+
+@pytest.mark.parametrize("task", load_tasks().values(), ids=lambda task: task.name)
+def test_every_field_that_takes_a_file_says_so_in_its_schema(task):
+    properties = task.request.model_json_schema()["properties"]
+    for name, _, _ in task.blob_fields():
+        assert '"format": "blob"' in json.dumps(properties[name])
 
 
 @pytest.mark.parametrize("sent", [{"x": float("nan")}, {"x": float("inf")}, {"x": 1, "y": 2}])

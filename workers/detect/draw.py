@@ -11,16 +11,23 @@ from workers.detect.objects_contract import Box
 Color = tuple[int, int, int]
 Place = tuple[float, float, float, float]  # left, top, right, bottom
 READABLE = 640  # pixels; a smaller picture is enlarged to make room for the labels
+LONGEST = 65_500  # pixels: no JPEG is longer
+LARGEST_FONT, WIDEST_LINE = 96, 14  # pixels; both are as in a picture of 4320 pixels at most
 GOLDEN = 0.618034  # steps of this on the colour circle stay far apart
 
 
 def annotate(picture: Image.Image, boxes: Sequence[Box]) -> Image.Image:
-    """A copy with the boxes drawn, the best on top; small pictures come back enlarged."""
-    zoom = max(1, -(-READABLE // max(picture.size)))
-    canvas = picture.resize((picture.width * zoom, picture.height * zoom))
+    """A copy with the boxes drawn, the best on top.
+
+    Small pictures come back enlarged, and those longer than a JPEG can be shrunk.
+    """
+    longest = max(picture.size)
+    zoom = min(max(1, -(-READABLE // longest)), LONGEST / longest)
+    width, height = (max(1, round(size * zoom)) for size in picture.size)
+    canvas = picture.resize((width, height))
     draw = ImageDraw.Draw(canvas)
-    font = load_font(max(12, round(max(canvas.size) / 45)))
-    line = max(2, round(max(canvas.size) / 300))
+    font = load_font(max(12, min(round(max(canvas.size) / 45), LARGEST_FONT)))
+    line = max(2, min(round(max(canvas.size) / 300), WIDEST_LINE))
     labels = place_labels(canvas.size, boxes, font, zoom)
     for box in reversed(boxes):
         corners = [value * zoom for value in box.xyxy]
@@ -35,7 +42,7 @@ def annotate(picture: Image.Image, boxes: Sequence[Box]) -> Image.Image:
 
 
 def place_labels(
-    size: tuple[int, int], boxes: Sequence[Box], font: ImageFont.FreeTypeFont, zoom: int
+    size: tuple[int, int], boxes: Sequence[Box], font: ImageFont.FreeTypeFont, zoom: float
 ) -> list[Place]:
     """Where each label goes: inside the picture and, while there is room, off better labels."""
     places: list[Place] = []

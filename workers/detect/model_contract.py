@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from shared.contract import Blob, Message, Task
-from workers.detect.fields import DEFAULT_MODEL, FullName, Labels, Model, OwnName, Published, Score
+from workers.detect.fields import DEFAULT_MODEL, FullName, Labels, Model, OwnName, Score
 
 Size = Annotated[int, Field(ge=1, le=4096)]  # pixels
 Anchor = Annotated[list[Size], Field(min_length=2, max_length=2)]
@@ -34,8 +34,8 @@ class ModelsResult(Message):
 class PromoteRequest(Message):
     """Put a detector in use for the jobs that name none; an older version rolls back."""
 
-    model: FullName | Published = Field(
-        description=f"name@version, or {DEFAULT_MODEL}: the one that comes with Atelier."
+    model: FullName | Literal["nanodet-g"] = Field(
+        description=f"name@version, or {DEFAULT_MODEL}: the one that comes with Atelier for this."
     )
 
 
@@ -131,6 +131,7 @@ IMPORT = Task(
     "Bring in a detector that was trained elsewhere.",
     example={"file": "data:application/octet-stream;base64,AAECAw==", "kind": "atelier"},
     time_limit=300.0,
+    long=True,
     scope="detect:train",
 )
 EXPORT = Task(

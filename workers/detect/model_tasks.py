@@ -1,13 +1,12 @@
 """Answers the jobs on detectors themselves: list, promote, delete."""
 
 from collections.abc import Callable, Sequence
-from typing import get_args
 
 from sqlalchemy.orm import Session
 
 from shared.models import ModelName, delete_model, list_models, promote_model
 from shared.tables import TrainedModel
-from workers.detect.fields import DEFAULT_MODEL, Published
+from workers.detect.fields import DEFAULT_MODEL
 from workers.detect.loaded import WORKER, DetectWorker
 from workers.detect.model_contract import (
     ForgetRequest,
@@ -18,7 +17,7 @@ from workers.detect.model_contract import (
 )
 from workers.detect.served import Served
 from workers.runtime.answers import answer_each
-from workers.runtime.run import InvalidInput, JobError, Run
+from workers.runtime.run import JobError, Run
 from workers.runtime.trained import change_registry
 
 FACTS = ("classes", "side", "score_threshold", "iou_threshold")  # told when it was registered
@@ -45,20 +44,10 @@ def promote(
 
 def _promote(worker: DetectWorker, run: Run[PromoteRequest]) -> ModelsResult:
     asked = run.request.model
-    name = None if asked == DEFAULT_MODEL else parse_own(asked)
+    name = None if asked == DEFAULT_MODEL else ModelName.parse(asked)
     if name is not None:
         worker.detectors.check(run.tenant, asked)
     return _change(worker, run, lambda session: promote_model(session, run.tenant, WORKER, name))
-
-
-def parse_own(asked: str) -> ModelName:
-    """Raises InvalidInput for a detector that comes with Atelier."""
-    if asked in get_args(Published):
-        raise InvalidInput(
-            f"Of the detectors that come with Atelier only {DEFAULT_MODEL} can be put in use. "
-            f'Jobs get {asked} by its name: "model": "{asked}".'
-        )
-    return ModelName.parse(asked)
 
 
 def forget(

@@ -113,7 +113,7 @@ class TrainedModels:
             model = build(tensors, about)
         except ValueError as error:
             name = models.ModelName(row.name, row.version)
-            raise UnknownModel(f"{name} cannot be loaded: {error} Train it again.") from error
+            raise UnknownModel(f"{name} cannot be loaded: {error} {models.REMEDY}") from error
         return model, sum(tensor.nbytes for tensor in tensors.values())
 
     def _read(self, row: TrainedModel) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -177,6 +177,7 @@ def test_too_much_is_refused(make_app: MakeApp, sqlite_database_url: str, make_c
     ):
         assert answer.status_code == 413, answer.text
         assert answer.mimetype == "application/problem+json"
+    assert "ATELIER_MAX_BODY" in answer.text  # of the last: what its operator can do
     assert count_rows(app)[:2] == (0, 0)
     assert client.post("/v1/blobs", data=b"x" * 5000).status_code == 201
     assert client.post(SEND, json={"file": inline(b"x" * 1000)}).status_code == 202

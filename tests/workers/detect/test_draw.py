@@ -1,11 +1,14 @@
 """Annotated pictures: boxes where they should be, labels inside, at any size."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from workers.detect.draw import annotate, class_color, load_font, overlap, place_labels
 from workers.detect.objects_contract import Box
+from workers.runtime.images import encode_jpeg
 
 
 def box(*xyxy: float, class_id: int = 0, score: float = 0.9) -> Box:
@@ -39,6 +42,14 @@ def test_any_size_can_be_drawn_on(size):
     drawn = annotate(Image.new("RGB", size, "white"), [box(0, 0, *size)])
     assert drawn.mode == "RGB"
     assert min(drawn.size) >= min(size)
+
+
+@pytest.mark.parametrize("size", [(400_000, 100), (4_000_000, 10), (10, 4_000_000)])
+def test_a_strip_as_long_as_a_picture_may_be_is_drawn_on_and_saved(size):
+    drawn = annotate(Image.new("RGB", size, "white"), [box(0, 0, *size)])
+    with Image.open(BytesIO(encode_jpeg(drawn))) as saved:
+        assert max(saved.size) == 65_500
+    assert drawn.getpixel((0, 0)) == class_color(0)
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (760, 0), (0, 560), (760, 560), (400, 300)])

@@ -1,12 +1,14 @@
 """Suppression against its definition, against torchvision, and against a soft one by hand."""
 
 import math
+import time
 
 import pytest
 import torch
 from torchvision.ops import batched_nms, nms
 
 from workers.detect.suppression import (
+    MOST,
     Suppression,
     drop_overlapping,
     suppress,
@@ -156,3 +158,20 @@ def test_two_points_at_one_place_are_no_error():
     points = torch.full((2, 4), 3.0)
     found = suppress(points, torch.tensor([[0.9], [0.8]]), Suppression(decay="gaussian"))
     assert found[1].tolist() == pytest.approx([0.9, 0.8])
+
+
+@pytest.mark.parametrize("decay", ["drop", "linear", "gaussian"])
+def test_of_too_many_boxes_the_best_compete(decay):
+    """As many as the largest grid has: without a limit six seconds, and a minute for a batch."""
+    generator = torch.Generator().manual_seed(8)
+    corners = torch.rand(31_360, 2, generator=generator) * 896
+    boxes = torch.cat([corners, corners + 40], dim=1)
+    scores = (torch.rand(31_360, 2, generator=generator) * 500).floor() / 500  # many are equal
+    settings = Suppression(0.0, 1.0, max_detections=1000, decay=decay)
+    best = scores.amax(dim=1).argsort(descending=True, stable=True)[:MOST].sort().values
+    began = time.monotonic()
+    found = suppress(boxes, scores, settings)
+    assert time.monotonic() - began < 3
+    for part, same in zip(found, suppress(boxes[best], scores[best], settings), strict=True):
+        assert torch.equal(part, same)
+    assert len(found[0]) == 1000

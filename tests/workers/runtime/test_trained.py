@@ -141,7 +141,9 @@ def test_a_model_that_cannot_be_built_is_told(desk: Desk[Worker]) -> None:
         raise ValueError("It is of another age.")
 
     name = register(desk)
-    with pytest.raises(UnknownModel, match=r"cannot be loaded: It is of another age\. Train it"):
+    with pytest.raises(
+        UnknownModel, match=r"cannot be loaded: It is of another age\. Train it again, or bring"
+    ):
         desk.worker.models.open(desk.tenant, name, "number", refuse)
     assert open_text(desk, name)  # nothing was kept
 
