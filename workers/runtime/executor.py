@@ -30,7 +30,7 @@ from shared.sealing import (
 )
 from shared.settings import Settings
 from workers.runtime.heartbeat import Heartbeat
-from workers.runtime.run import Cancelled, Effect, InvalidInput, JobError, Run, TooLarge
+from workers.runtime.run import Cancelled, Effect, InvalidInput, JobError, Run, TooLarge, tidy
 
 log = structlog.get_logger()
 
@@ -286,7 +286,7 @@ class Executor:
 
 def _finish(session: Session, claim: store.Claim, outcome: Outcome) -> Event | None:
     """Write one outcome; the event that tells of it, or None if the claim is no longer held."""
-    state, code, detail = outcome.state, outcome.code, outcome.detail
+    state, code, detail = outcome.state, outcome.code, tidy(outcome.detail)
     if state is None:
         released = store.release(session, claim)
         forget_fields(session, [claim.id])  # if it was to be cancelled, it has ended

@@ -1,5 +1,6 @@
 """One job as a worker method sees it: its request, its files, its progress."""
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -9,6 +10,8 @@ from sqlalchemy.orm import Session
 from shared.contract import Message
 
 R = TypeVar("R", bound=Message)
+
+MAX_DETAIL = 2000  # characters that tell why a job failed
 
 # Runs in the transaction that finishes the job; what it returns is added to the result.
 Effect = Callable[[Session], dict[str, Any] | None]
@@ -34,6 +37,16 @@ class TooLarge(JobError):
 
 class Cancelled(Exception):
     """Raised inside a worker method once its job was cancelled or its deadline passed."""
+
+
+def tidy(detail: str | None) -> str | None:
+    """The text of an error, shortened, without control characters: it may quote a file."""
+    if detail is None:
+        return None
+    if len(detail) > MAX_DETAIL:
+        detail = detail[: MAX_DETAIL - 3] + "..."
+    kept = (c for c in detail if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
+    return "".join(kept)
 
 
 @dataclass

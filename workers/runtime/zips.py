@@ -28,6 +28,7 @@ END = struct.Struct("<12xL6x")  # the length of the directory, in the record at 
 END_64 = struct.Struct("<40xQ8x")  # the same in that of a large zip
 LOCATOR_64 = 20  # bytes between the two
 COMMENT = 2**16  # bytes that may come after the end
+MAX_PATH = 1000  # characters, so that errors can name it
 ENTRY = struct.Struct("<28x3H12x")  # lengths of name, extra and comment, which come after it
 
 
@@ -39,8 +40,9 @@ class Member:
     info: zipfile.ZipInfo
     path: PurePosixPath
 
-    def read(self) -> bytes:
-        """The whole content. Raises InvalidInput."""
+    def read(self, most: int | None = None) -> bytes:
+        """The content. Raises InvalidInput; TooLarge, before any is read, beyond `most` bytes."""
+        check_size(self.path, self.info.file_size, most)
         with self.open() as file:
             return file.read(self.info.file_size + 1)  # without a number, it has no bound
 
@@ -52,6 +54,12 @@ class Member:
                 yield file
         except UNREADABLE as error:
             raise InvalidInput(f"It cannot be unpacked: {error}.") from error
+
+
+def check_size(path: PurePosixPath, size: int, most: int | None) -> None:
+    """Raises TooLarge for a file of more than `most` bytes."""
+    if most is not None and size > most:
+        raise TooLarge(f"{path} has {size} bytes, more than {most}.")
 
 
 @contextmanager
@@ -122,12 +130,13 @@ def _find_directory(file: IO[bytes]) -> tuple[int, int]:
 
 
 def _check(info: zipfile.ZipInfo) -> PurePosixPath:
+    name, path = info.filename, PurePosixPath(info.filename)
+    if len(name) > MAX_PATH:
+        raise InvalidInput(f"The path {name[:80]!r}... has more than {MAX_PATH} characters.")
     if info.compress_type not in METHODS:
         raise InvalidInput(
-            f"{info.filename!r} is compressed in an unusual way. Zip it with deflate, the usual "
-            "one."
+            f"{name!r} is compressed in an unusual way. Zip it with deflate, the usual one."
         )
-    name, path = info.filename, PurePosixPath(info.filename)
     if path.is_absolute() or ".." in path.parts or "\\" in name:
         raise InvalidInput(f"The path {name!r} leaves the zip.")
     return path

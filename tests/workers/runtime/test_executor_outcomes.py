@@ -73,6 +73,21 @@ def test_a_refused_effect_fails_its_job_alone_and_leaves_nothing(
     assert sorted(number for _, number in quiz.effects()) == [1, 3]
 
 
+def test_what_an_error_quotes_is_shortened_and_has_no_control_characters(quiz: Quiz):
+    [job_id] = quiz.add([1])
+
+    def refuse(_: Batch) -> list[Answer | JobError]:
+        return [InvalidInput("a\x00b\x1b[2J\ud800\nc\u00e9 " + "x" * 10_000)]
+
+    quiz.run(refuse)
+    detail = quiz.job(job_id).error_detail
+    assert detail is not None
+    assert detail.startswith("ab[2J\nc\u00e9 xxx")
+    assert detail.endswith("xxx...")
+    assert len(detail) <= 2000
+    assert quiz.follow(job_id)[-1].data["error"]["detail"] == detail
+
+
 def test_an_effect_the_database_refuses_fails_its_job_alone(quiz: Quiz):
     ids = quiz.add([1, 2])
     with quiz.sessions.begin() as session:

@@ -53,6 +53,23 @@ def test_a_zip_of_too_much_is_refused_before_it_is_unpacked():
         pass
 
 
+def test_a_file_of_more_bytes_than_may_be_read_is_refused_before_it_is_unpacked():
+    files = {"a.txt": bytes(50 * BIG)}
+    refusal = pytest.raises(TooLarge, match=rf"a\.txt has {50 * BIG} bytes, more than {BIG}")
+    with open_zip(make_zip(files), 10, 100 * BIG) as (member,), at_most(BIG), refusal:
+        member.read(BIG)
+    with open_zip(make_zip({"a.txt": b"text"}), 10, BIG) as (member,):
+        assert member.read(4) == b"text"
+
+
+def test_a_path_that_is_too_long_to_be_shown_is_refused_and_shortened():
+    long = pytest.raises(InvalidInput, match=r"The path 'a{80}'\.\.\. has more than 1000")
+    with long, open_zip(make_zip({"a" * 1001: b""}), 9, 9):
+        pass
+    with open_zip(make_zip({"a" * 1000: b""}), 9, 9) as members:
+        assert len(members) == 1
+
+
 def test_a_file_that_is_larger_than_it_says_gives_no_more_than_it_says():
     honest = make_zip({"a": bytes(BIG)}, zipfile.ZIP_STORED)
     lying = honest.getvalue().replace(BIG.to_bytes(4, "little"), (10).to_bytes(4, "little"))
