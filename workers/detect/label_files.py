@@ -1,19 +1,31 @@
 """The files that a data set of labelled pictures is made of, on disk or in a zip."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from workers.detect.fields import MAX_CLASSES
+from workers.detect.yolo_config import MAX_CLASSES
 from workers.runtime.run import InvalidInput
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 PART = re.compile(r"(train|val|test)(?:ing|id|idation)?\d*", re.IGNORECASE)
 MAX_NUMBER = 1e6  # pixels; what a coordinate can be at most
 MAX_NAME = 200  # characters of a class name
+MAX_QUOTED = 80  # characters that an error repeats of a file
 
-Read = Callable[[], bytes]
+Read = Callable[[int], bytes]  # of at most so many bytes; beyond, TooLarge before any is read
 Files = Mapping[PurePosixPath, Read]  # by their path in the data set
+
+
+def quote(said: object) -> str:
+    """What a file says, fit to be repeated in an error.
+
+    >>> quote("cat\n" + "s" * 100)
+    "'cat\\nssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssss...'"
+    """
+    text = str(said)
+    return repr(text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "...")
 
 
 def check_names(names: Sequence[str], source: PurePosixPath | str) -> tuple[str, ...]:
@@ -25,22 +37,55 @@ def check_names(names: Sequence[str], source: PurePosixPath | str) -> tuple[str,
     seen: set[str] = set()
     for name in names:
         if not name.strip() or name in seen:
-            raise InvalidInput(f"{source}: the class name {name!r} is blank or there twice.")
+            raise InvalidInput(f"{source}: the class name {quote(name)} is blank or there twice.")
         if len(name) > MAX_NAME or not name.isprintable():
             raise InvalidInput(
-                f"{source}: the class name {name[:MAX_NAME]!r} is longer than {MAX_NAME} "
-                "characters, or has some that cannot be shown."
+                f"{source}: the class name {quote(name)} is longer than {MAX_NAME} characters, "
+                "or has some that cannot be shown."
             )
         seen.add(name)
     return tuple(names)
 
 
-def find_picture(pictures: Iterable[PurePosixPath], near: PurePosixPath) -> PurePosixPath | None:
+class Paths:
+    """Paths, found by what they end with without looking at them all."""
+
+    def __init__(self, paths: Iterable[PurePosixPath]) -> None:
+        self._known = set(paths)
+        ends = sorted((path.parts[::-1], path) for path in self._known)
+        self._ends = [parts for parts, _ in ends]
+        self._paths = [path for _, path in ends]
+        self._deepest = max(map(len, self._ends), default=0)  # parts
+
+    def ending(self, steps: tuple[str, ...]) -> list[PurePosixPath]:
+        """Those that end with these folders and this name."""
+        if not steps:
+            return []
+        end = steps[::-1]
+        first = bisect_left(self._ends, end)
+        after = bisect_right(self._ends, end, lo=first, key=lambda parts: parts[: len(end)])
+        return self._paths[first:after]
+
+    def alike(self, steps: tuple[str, ...]) -> set[PurePosixPath]:
+        """Those that end with these steps, and those that these steps end with."""
+        most = min(len(steps), self._deepest)
+        tails = {PurePosixPath(*steps[-count:]) for count in range(1, most + 1)}
+        return tails & self._known | set(self.ending(steps))
+
+
+def by_folder(path: PurePosixPath) -> tuple[tuple[str, ...], str]:
+    """Sorted by this, what shares most folders with a path is where that would be."""
+    return path.parent.parts, path.name
+
+
+def find_picture(pictures: Sequence[PurePosixPath], near: PurePosixPath) -> PurePosixPath | None:
     """Of pictures that a label file may mean, the one that shares most folders with it.
 
-    Raises InvalidInput if two are equally near; None if there is none.
+    They are sorted `by_folder`. Raises InvalidInput if two are equally near; None if there is none.
     """
-    ranked = sorted(pictures, key=lambda path: (-_shared_folders(path, near), path))
+    place = bisect_left(pictures, near.parent.parts, key=lambda path: path.parent.parts)
+    around = pictures[max(place - 2, 0) : place + 2]
+    ranked = sorted(around, key=lambda path: (-_shared_folders(path, near), path))
     if len(ranked) > 1 and _shared_folders(ranked[0], near) == _shared_folders(ranked[1], near):
         raise InvalidInput(f"{near}: it may mean {ranked[0]} or {ranked[1]}.")
     return ranked[0] if ranked else None
@@ -51,22 +96,19 @@ def is_picture(path: PurePosixPath) -> bool:
 
 
 def by_stem(files: Iterable[PurePosixPath]) -> dict[str, list[PurePosixPath]]:
-    """The pictures among the files, by their name without its ending."""
+    """The pictures among the files, sorted `by_folder`, by their name without its ending."""
     pictures: dict[str, list[PurePosixPath]] = {}
-    for path in filter(is_picture, files):
+    for path in sorted(filter(is_picture, files), key=by_folder):
         pictures.setdefault(path.stem, []).append(path)
     return pictures
 
 
 def read_content(path: PurePosixPath, files: Files, max_bytes: int) -> bytes:
-    """A label file; raises InvalidInput, which names it."""
+    """A file; raises InvalidInput and TooLarge, which name it."""
     try:
-        content = files[path]()
+        return files[path](max_bytes)
     except InvalidInput as error:
         raise InvalidInput(f"{path}: {error}") from error
-    if len(content) > max_bytes:
-        raise InvalidInput(f"{path} has {len(content)} bytes, more than {max_bytes}.")
-    return content
 
 
 def read_text(path: PurePosixPath, files: Files, max_bytes: int) -> str:
@@ -95,9 +137,12 @@ def _shared_folders(one: PurePosixPath, other: PurePosixPath) -> int:
 
 def read_number(text: str) -> float:
     """A coordinate; raises ValueError, also for what is infinite or beyond any picture."""
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
     if not abs(number) <= MAX_NUMBER:
-        raise ValueError(f"{text} is no coordinate")
+        raise ValueError(f"{quote(text)} is no coordinate")
     return number
 
 

@@ -8,10 +8,13 @@ from pathlib import PurePosixPath
 import numpy as np
 from PIL import Image
 
-from workers.detect.label_files import Files, Read
+from workers.detect.label_files import Files, Read, read_content
 from workers.runtime.images import decode
 from workers.runtime.run import InvalidInput, TooLarge
 
+MAX_OBJECTS = 1_000_000  # of all pictures
+MAX_IN_PICTURE = 10_000  # objects; in an evaluation every box is compared with each of them
+MAX_PICTURE = 2**27  # bytes of a picture's file
 MAX_PIXELS = 8_000_000_000  # of all pictures together: minutes of decoding
 
 Watch = Callable[[int, int], None]  # gets how many pictures were looked at, and all; may raise
@@ -29,9 +32,9 @@ class Labels:
     @classmethod
     def of(
         cls,
-        boxes: Sequence[Sequence[float]],
+        boxes: Sequence[Sequence[float]] | np.ndarray,
         classes: Sequence[int],
-        difficult: Sequence[bool] | None = None,
+        difficult: Sequence[bool] | np.ndarray | None = None,
         crowd: Sequence[bool] | None = None,
     ) -> "Labels":
         plain = [False] * len(boxes)
@@ -62,6 +65,23 @@ class Entry:
     relative: bool = False  # the boxes are shares of the picture's width and height
 
 
+class Tally:
+    """Counts the objects of a data set while its labels are read."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, source: PurePosixPath, objects: int) -> None:
+        """Those of one picture. Raises TooLarge for more than can be learnt from or measured."""
+        self.count += objects
+        if objects > MAX_IN_PICTURE:
+            raise TooLarge(
+                f"{source} tells of {objects} objects on a picture; {MAX_IN_PICTURE} can be used."
+            )
+        if self.count > MAX_OBJECTS:
+            raise TooLarge(f"There are more than {MAX_OBJECTS} objects. Use fewer pictures.")
+
+
 @dataclass(frozen=True)
 class LabelledPicture:
     path: str  # in the data set
@@ -74,7 +94,7 @@ class LabelledPicture:
 
     def open(self) -> Image.Image:
         """The upright RGB picture, width x height. Raises InvalidInput if it changed since."""
-        return decode(self.read())
+        return decode(self.read(MAX_PICTURE))
 
 
 @dataclass(frozen=True)
@@ -150,7 +170,7 @@ def gather(
     Boxes that reach over the border are clipped; what then has no area, and what is there twice,
     is left out and counted. Raises InvalidInput, which names the file at fault: a picture that is
     missing, damaged, listed twice or of another size than its labels tell, a box that is no box.
-    TooLarge beyond MAX_PIXELS.
+    TooLarge beyond MAX_PIXELS, and MAX_PICTURE.
     """
     pictures: dict[str, LabelledPicture] = {}
     empty = repeated = pixels = 0
@@ -179,9 +199,9 @@ def _look(entry: Entry, files: Files) -> LabelledPicture:
     """One picture, its boxes clipped at its border."""
     if entry.picture not in files:
         raise InvalidInput(f"{entry.source}: the picture {entry.picture} is missing.")
-    read = files[entry.picture]
+    content = read_content(entry.picture, files, MAX_PICTURE)
     try:
-        picture = decode(read())
+        picture = decode(content)
     except InvalidInput as error:
         raise InvalidInput(f"{entry.picture}: {error}") from error
     if entry.size is not None and entry.size != picture.size:
@@ -194,7 +214,13 @@ def _look(entry: Entry, files: Files) -> LabelledPicture:
     labels = replace(entry.labels, boxes=boxes.clip(0, corner))
     digest = hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest()
     return LabelledPicture(
-        str(entry.picture), picture.width, picture.height, labels, entry.part, digest, read
+        str(entry.picture),
+        picture.width,
+        picture.height,
+        labels,
+        entry.part,
+        digest,
+        files[entry.picture],
     )
 
 

@@ -1,20 +1,25 @@
 """Reads labels as Pascal VOC (Everingham et al., 2010) writes them: an XML file for a picture."""
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
+import numpy as np
+
 from workers.detect.label_files import (
+    MAX_NAME,
     Files,
     by_stem,
     check_names,
     find_picture,
+    quote,
     read_content,
     read_lines,
     read_number,
 )
-from workers.detect.labelled import Entry, Labels
+from workers.detect.labelled import Entry, Labels, Tally
 from workers.runtime.run import InvalidInput
 
 MAX_BYTES = 1_000_000  # of an XML file, or of a list of pictures
@@ -36,27 +41,23 @@ class Annotation:
     source: PurePosixPath
     size: tuple[int, int] | None  # width, height
     names: tuple[str, ...]  # the class of each object
-    boxes: tuple[tuple[float, ...], ...]  # edges, see `read_box`
-    difficult: tuple[bool, ...]
+    boxes: np.ndarray  # (N, 4) float32, edges, see `read_box`
+    difficult: np.ndarray  # (N,) bool
 
 
-def read_voc(
-    files: Files, wanted: Sequence[str] | None = None
-) -> tuple[tuple[str, ...], list[Entry]]:
+def read_voc(files: Files) -> tuple[tuple[str, ...], list[Entry]]:
     """(class names, what each XML file tells); raises InvalidInput, which names the file.
 
-    The classes are `wanted`, or all that are there, sorted. A picture has the name of its XML
-    file. Pictures without an XML file are left out.
+    The classes are all that are there, sorted. A picture has the name of its XML file. Pictures
+    without an XML file are left out. Raises TooLarge beyond MAX_BYTES, or the limits of `Tally`.
     """
-    notes = [_parse(path, files) for path in sorted(files) if path.suffix.lower() == ".xml"]
-    if wanted is None:
-        wanted = sorted({name for note in notes for name in note.names})
-    names = check_names(wanted, PurePosixPath("Annotations"))
+    tally = Tally()
+    notes = [_parse(path, files, tally) for path in sorted(files) if path.suffix.lower() == ".xml"]
+    found = sorted({name for note in notes for name in note.names})
+    names = check_names(found, PurePosixPath("Annotations"))
     places = {name: place for place, name in enumerate(names)}
-    parts, pictures = _read_parts(files), by_stem(files)
-    missing = parts.keys() - {note.source.stem for note in notes}
-    if missing:
-        raise InvalidInput(f"{min(missing)} is listed in ImageSets but has no XML file.")
+    parts = _read_parts(files, {note.source.stem for note in notes})
+    pictures = by_stem(files)
     return names, [
         _enter(note, places, parts.get(note.source.stem, ""), pictures) for note in notes
     ]
@@ -81,23 +82,24 @@ def parse_xml(content: bytes) -> ElementTree.Element:
         parser.feed(content)
         root: ElementTree.Element = parser.close()
     except (ElementTree.ParseError, LookupError) as error:  # LookupError: an unknown encoding
-        raise ValueError(str(error)) from error
+        raise ValueError(str(error)[:MAX_NAME]) from error
     return root
 
 
-def _parse(path: PurePosixPath, files: Files) -> Annotation:
+def _parse(path: PurePosixPath, files: Files, tally: Tally) -> Annotation:
     content = read_content(path, files, MAX_BYTES)
     try:
         root = parse_xml(content)
         if root.tag != "annotation":
-            raise ValueError(f"it holds <{root.tag}>, not <annotation>")
+            raise ValueError(f"it holds {quote(root.tag)}, not <annotation>")
         objects = root.findall("object")
+        tally.add(path, len(objects))
         return Annotation(
             path,
             _read_size(root),
-            tuple(_text(one, "name") for one in objects),
-            tuple(_corners(one) for one in objects),
-            tuple(one.findtext("difficult", "0").strip() == "1" for one in objects),
+            tuple(_read_name(one) for one in objects),
+            np.array([_corners(one) for one in objects], np.float32),
+            np.array([one.findtext("difficult", "0").strip() == "1" for one in objects], bool),
         )
     except ValueError as error:
         raise InvalidInput(f"{path} is no VOC annotation: {error}.") from error
@@ -109,11 +111,15 @@ def _enter(
     picture = find_picture(pictures.get(note.source.stem, []), note.source)
     if picture is None:
         raise InvalidInput(f"{note.source}: there is no picture {note.source.stem}.")
-    unknown = set(note.names) - places.keys()
-    if unknown:
-        raise InvalidInput(f"{note.source}: the class {min(unknown)!r} is unknown.")
     labels = Labels.of(note.boxes, [places[name] for name in note.names], note.difficult)
     return Entry(note.source, picture, labels, part, note.size)
+
+
+def _read_name(one: ElementTree.Element) -> str:
+    name = _text(one, "name")
+    if len(name) > MAX_NAME:
+        raise ValueError(f"the class name {quote(name)} is longer than {MAX_NAME} characters")
+    return sys.intern(name)  # thousands of objects share it
 
 
 def _read_size(root: ElementTree.Element) -> tuple[int, int] | None:
@@ -135,10 +141,12 @@ def _text(element: ElementTree.Element, path: str) -> str:
     return text
 
 
-def _read_parts(files: Files) -> dict[str, str]:
-    """Picture name -> part; raises InvalidInput for a picture in two parts."""
+def _read_parts(files: Files, known: set[str]) -> dict[str, str]:
+    """Picture name -> part; raises InvalidInput for an unknown picture, or one in two parts."""
     parts: dict[str, str] = {}
     for path, part, name in _listed(files):
+        if name not in known:
+            raise InvalidInput(f"{path}: {quote(name)} is listed but has no XML file.")
         if parts.setdefault(name, part) != part:
             raise InvalidInput(f"{path}: {name} is in {parts[name]} too.")
     return parts

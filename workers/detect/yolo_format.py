@@ -7,15 +7,18 @@ from typing import Any
 import yaml
 
 from workers.detect.label_files import (
+    MAX_QUOTED,
     Files,
+    Paths,
     check_names,
     is_picture,
     part_of,
+    quote,
     read_lines,
     read_number,
     read_text,
 )
-from workers.detect.labelled import Entry, Labels
+from workers.detect.labelled import Entry, Labels, Tally
 from workers.runtime.run import InvalidInput
 
 MAX_BYTES = 1_000_000  # of a label file, or a list of names
@@ -23,37 +26,40 @@ MAX_CONFIG_BYTES = 100_000  # of data.yaml, which is read in seconds
 MAX_LIST_BYTES = 20_000_000  # of a list of pictures
 PARTS = ("train", "val", "test")
 PICTURE_FOLDERS = ("images", "JPEGImages")  # Darknet looks for labels/ in place of them
-MAX_PLACES = 100  # folders or lists of one part
+MAX_PLACES = 20  # folders or lists of one part
 LARGEST = 1.001  # of a share of the picture: what rounding to three digits may leave
 
 
-class PlainLoader(yaml.SafeLoader):
-    """Refuses references: a few lines of them can stand for more than fits into memory."""
+class PlainLoader(yaml.BaseLoader):
+    """Texts, lists and mappings alone: what becomes a number or a date can fail in many ways.
+
+    Refuses references: a few lines of them can stand for more than fits into memory. And tags.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("a reference is not allowed")
+        if self.check_event(yaml.AliasEvent) or self.peek_event().tag is not None:
+            raise yaml.YAMLError("references and tags are not allowed")
         return super().compose_node(parent, index)
 
 
-def read_yolo(
-    files: Files, wanted: Sequence[str] | None = None
-) -> tuple[tuple[str, ...], list[Entry]]:
+def read_yolo(files: Files) -> tuple[tuple[str, ...], list[Entry]]:
     """(class names, what is told of each picture); raises InvalidInput, which names the file.
 
-    The classes are `wanted`, or those of data.yaml, classes.txt or obj.names. The labels of
+    The classes are those of data.yaml, classes.txt or obj.names. The labels of
     images/a.jpg are in labels/a.txt, or in a.txt beside it; a picture without such a file shows
     none of the classes. The parts are those of data.yaml, else of train.txt, val.txt and test.txt,
     else of the folders' names. A picture in two parts belongs to the first.
+    Raises TooLarge for a file of too many bytes, or beyond the limits of `Tally`.
     """
     config = _read_config(files)
-    names = check_names(*((wanted, "classes") if wanted else _find_names(files, config)))
+    names = check_names(*_find_names(files, config))
     pictures = sorted(filter(is_picture, files))
     parts = _read_parts(files, config, pictures)
-    entries = []
+    entries, tally = [], Tally()
     for picture in pictures:
         source = find_label(picture, files)
         labels = _read_labels(source, files, len(names)) if source else Labels.of([], [])
+        tally.add(source or picture, len(labels))
         part = parts.get(picture, part_of(picture.parent.parts))
         entries.append(Entry(source or picture, picture, labels, part, relative=True))
     _check_strays(files, {entry.source for entry in entries})
@@ -78,10 +84,10 @@ def _read_labels(path: PurePosixPath, files: Files, classes: int) -> Labels:
     for number, line in read_lines(path, files, MAX_BYTES):
         try:
             class_id, box = _read_line(line.split())
+            if not 0 <= class_id < classes:
+                raise ValueError(f"there is no class {str(class_id)[:MAX_QUOTED]}")
         except ValueError as error:
             raise InvalidInput(f"{path}, line {number}: {error}.") from error
-        if not 0 <= class_id < classes:
-            raise InvalidInput(f"{path}, line {number}: there is no class {class_id}.")
         boxes.append(box)
         ids.append(class_id)
     return Labels.of(boxes, ids)
@@ -110,7 +116,7 @@ def _read_config(files: Files) -> Mapping[str, Any]:
         return {}
     try:
         config = PlainLoader(read_text(path, files, MAX_CONFIG_BYTES)).get_single_data()
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: an escape
         raise InvalidInput(f"{path} is no plain YAML file.") from error
     if not isinstance(config, dict):
         raise InvalidInput(f"{path} names no classes.")
@@ -132,12 +138,13 @@ def _find_names(
 def _names_of(names: object) -> tuple[str, ...]:
     """From a list, or a mapping of 0, 1, 2 ... to a name each."""
     if isinstance(names, dict):
-        if set(names) != set(range(len(names))):
+        numbers = [str(place) for place in range(len(names))]
+        if set(names) != set(numbers):
             raise InvalidInput("data.yaml: the classes are not numbered 0, 1, 2 ...")
-        names = [names[place] for place in range(len(names))]
-    if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
+        names = [names[number] for number in numbers]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InvalidInput("data.yaml: `names` is not a list of names.")
-    return tuple(str(name) for name in names)
+    return tuple(names)
 
 
 def _find(files: Files, names: Sequence[str]) -> PurePosixPath | None:
@@ -149,42 +156,45 @@ def _find(files: Files, names: Sequence[str]) -> PurePosixPath | None:
 def _read_parts(
     files: Files, config: Mapping[str, Any], pictures: Sequence[PurePosixPath]
 ) -> dict[PurePosixPath, str]:
+    texts = Paths(path for path in files if path.suffix == ".txt")
+    known = Paths(pictures)
     parts: dict[PurePosixPath, str] = {}
     for part in PARTS:
-        told = config.get(part, f"{part}.txt" if not config else None)
-        places = told if isinstance(told, list) else [told]
-        if len(places) > MAX_PLACES:
-            raise InvalidInput(f"data.yaml: {part} is spread over more than {MAX_PLACES} places.")
-        for place in places:
-            if isinstance(place, str):
-                parts = dict.fromkeys(_pictures_of(place, files, pictures), part) | parts
+        for place in _find_places(config, part):
+            if place[-1].endswith(".txt"):
+                source = min(texts.alike(place), default=None)
+                found = _read_list(source, files, known) if source else set()
+            else:
+                found = {path for path in pictures if _contains(path.parent.parts, place)}
+            parts = dict.fromkeys(found, part) | parts
     return parts
 
 
-def _pictures_of(
-    place: str, files: Files, pictures: Sequence[PurePosixPath]
-) -> list[PurePosixPath]:
-    """The pictures of a folder, or of a list of pictures; [] if there is no such thing.
+def _find_places(config: Mapping[str, Any], part: str) -> set[tuple[str, ...]]:
+    """The folders and lists of pictures of a part, as `_steps`."""
+    told = config.get(part, f"{part}.txt" if not config else None)
+    places = told if isinstance(told, list) else [told]
+    if len(places) > MAX_PLACES:
+        raise InvalidInput(f"data.yaml: {part} is spread over more than {MAX_PLACES} places.")
+    return {steps for place in places if isinstance(place, str) and (steps := _steps(place))}
+
+
+def _read_list(source: PurePosixPath, files: Files, known: Paths) -> set[PurePosixPath]:
+    """The pictures that a file lists.
 
     Where a path begins depends on the machine that wrote it, so what it ends with counts.
     """
-    steps = _steps(place)
-    if not place.endswith(".txt"):
-        return [path for path in pictures if steps and _contains(path.parent.parts, steps)]
-    source = next((path for path in files if _ends_alike(path.parts, steps)), None)
-    if source is None:
-        return []
-    by_name: dict[str, list[PurePosixPath]] = {}
-    for path in pictures:
-        by_name.setdefault(path.name, []).append(path)
-    listed = []
+    found, seen = set[PurePosixPath](), set[tuple[str, ...]]()
     for number, line in read_lines(source, files, MAX_LIST_BYTES):
-        named = by_name.get(PurePosixPath(line.replace("\\", "/")).name, [])
-        own = [path for path in named if _ends_alike(path.parts, _steps(line))]
-        if not own:
-            raise InvalidInput(f"{source}, line {number}: the picture {line} is missing.")
-        listed += own
-    return listed
+        steps = _steps(line)
+        if steps in seen:
+            continue
+        seen.add(steps)
+        pictures = known.alike(steps)
+        if not pictures:
+            raise InvalidInput(f"{source}, line {number}: the picture {quote(line)} is missing.")
+        found |= pictures
+    return found
 
 
 def _steps(place: str) -> tuple[str, ...]:
@@ -196,8 +206,3 @@ def _steps(place: str) -> tuple[str, ...]:
 def _contains(folders: tuple[str, ...], steps: tuple[str, ...]) -> bool:
     starts = range(len(folders) - len(steps) + 1)
     return any(folders[start : start + len(steps)] == steps for start in starts)
-
-
-def _ends_alike(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    shared = min(len(one), len(other))
-    return shared > 0 and one[-shared:] == other[-shared:]

@@ -48,11 +48,10 @@ def test_a_file_name_may_have_folders(tmp_path):
     assert [one.path for one in read(tmp_path, files).pictures] == ["x/a.jpg"]
 
 
-def test_the_classes_may_be_given(tmp_path):
-    found = read(tmp_path, COCO, names=["dog", "bird", "cat"])
-    assert found.pictures[0].labels.classes.tolist() == [2, 0]
-    with pytest.raises(InvalidInput, match=r"instances_train2017\.json: the class 'cat' is unk"):
-        read(tmp_path, COCO, names=["dog"])
+def test_a_file_with_classes_that_the_first_does_not_have_is_refused(tmp_path):
+    bird = make_coco(images=[], annotations=[], categories=[{"id": 1, "name": "bird"}])
+    with pytest.raises(InvalidInput, match=r"z\.json: the class 'bird' is unknown"):
+        read(tmp_path, COCO | {"z.json": bird})
 
 
 def box(**changes: object) -> list[dict[str, object]]:
@@ -70,8 +69,8 @@ def box(**changes: object) -> list[dict[str, object]]:
         (make_coco(annotations=box(bbox=[1, 2, 3, float("nan")])), r"annotations\.0\.bbox\.3"),
         (make_coco(annotations=box(bbox=[1, 2, 1e30, 3])), r"annotations\.0\.bbox\.2"),
         (make_coco(annotations=box(bbox=[50, 20, -30, 4])), "a box ends before it begins"),
-        (make_coco(annotations=box(category_id=4)), "there is no category 4"),
-        (make_coco(annotations=box(image_id=4)), "a box is on image 4, which is missing"),
+        (make_coco(annotations=box(category_id=4)), "there is no category '4'"),
+        (make_coco(annotations=box(image_id=4)), "a box is on image '4', which is missing"),
         (make_coco(categories=[]), "names no classes"),
         (make_coco(categories=[{"id": 3, "name": " "}]), "' ' is blank or there twice"),
         (
@@ -84,8 +83,8 @@ def box(**changes: object) -> list[dict[str, object]]:
             make_coco(images=[{"id": one, "file_name": "a.jpg"} for one in (7, 8)]),
             r"train2017/a\.jpg is labelled twice",
         ),
-        (make_coco(images=[{"id": 7, "file_name": "z.jpg"}]), r"the picture z\.jpg is missing"),
-        (make_coco(images=[{"id": 7, "file_name": "."}]), "the picture . is missing"),
+        (make_coco(images=[{"id": 7, "file_name": "z.jpg"}]), r"the picture 'z\.jpg' is missing"),
+        (make_coco(images=[{"id": 7, "file_name": "."}]), "the picture '.' is missing"),
         (
             make_coco(images=[{"id": 7, "file_name": "a.jpg", "width": 8, "height": 8}]),
             r"tells of 8 x 8 pixels, train2017/a\.jpg has 100 x 80",

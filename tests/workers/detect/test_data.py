@@ -7,7 +7,7 @@ from tests.workers.detect.desk import Desk
 from tests.workers.detect.labelled_files import COCO, VOC, YOLO, make_xml, make_zip
 from workers.detect import data, labelled, read_labelled
 from workers.detect.data import open_data
-from workers.detect.training_contract import EvaluateRequest, TrainRequest
+from workers.detect.training_contract import TrainRequest
 from workers.runtime.run import Cancelled, InvalidInput, TooLarge
 
 
@@ -19,18 +19,6 @@ def test_the_pictures_of_a_zip_can_be_opened(desk: Desk):
     with open_data(desk.worker, desk.make(ask(desk, VOC))) as found:
         assert found.names == ("cat", "dog")
         assert [one.open().size for one in found.pictures] == [(100, 80)] * 3
-
-
-def test_an_evaluation_brings_its_own_classes(sqlite_desk: Desk):
-    request = EvaluateRequest(data=sqlite_desk.add(make_zip(VOC).getvalue()))
-    run = sqlite_desk.make(request)
-    with open_data(sqlite_desk.worker, run, ["bird", "dog", "cat"]) as found:
-        assert found.names == ("bird", "dog", "cat")
-    with (
-        pytest.raises(InvalidInput, match="'cat' is unknown"),
-        open_data(sqlite_desk.worker, run, ["bird", "dog"]),
-    ):
-        pass
 
 
 def test_of_several_formats_the_one_asked_for_counts(sqlite_desk: Desk):
@@ -67,6 +55,21 @@ def test_it_can_be_cancelled_while_pictures_are_looked_at_and_when_one_is_opened
         run.stop_requested = lambda: True
         with pytest.raises(Cancelled):
             found.pictures[0].open()
+
+
+@pytest.mark.parametrize("files", [VOC, COCO, YOLO])
+def test_it_can_be_cancelled_while_labels_are_read(sqlite_desk: Desk, files: dict):
+    run = sqlite_desk.make(ask(sqlite_desk, files))
+    looked: list[int] = []
+
+    def stop() -> bool:
+        looked.append(1)
+        return len(looked) > 2  # once while it is written to the disk, once for the first file
+
+    run.stop_requested = stop
+    with pytest.raises(Cancelled), open_data(sqlite_desk.worker, run):
+        pass
+    assert sqlite_desk.steps == []
 
 
 def test_a_file_that_is_gone_or_another_tenants_is_refused(desk: Desk):

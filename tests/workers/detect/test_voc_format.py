@@ -13,7 +13,7 @@ from tests.workers.detect.labelled_files import (
     read,
     without,
 )
-from workers.detect.voc_format import MAX_BYTES, parse_xml, read_box
+from workers.detect.voc_format import parse_xml, read_box
 from workers.runtime.run import InvalidInput
 
 
@@ -67,14 +67,6 @@ def test_a_click_without_a_drag_is_dropped_and_counted(tmp_path):
     assert boxes(found, 1) == [[0, 0, 5, 5]]
 
 
-def test_the_classes_may_be_given(tmp_path):
-    found = read(tmp_path, VOC, names=["bird", "dog", "cat"])
-    assert found.names == ("bird", "dog", "cat")
-    assert found.pictures[0].labels.classes.tolist() == [1, 2]
-    with pytest.raises(InvalidInput, match=r"Annotations/a\.xml: the class 'dog' is unknown"):
-        read(tmp_path, VOC, names=["cat"])
-
-
 @pytest.mark.parametrize("size", [None, (0, 0)])
 def test_the_size_may_be_left_out(tmp_path, size):
     found = read(tmp_path, VOC | {"Annotations/c.xml": make_xml(size=size)})
@@ -87,15 +79,14 @@ def test_the_size_may_be_left_out(tmp_path, size):
         ("<annotation>", "no VOC annotation: no element found"),
         ("", "no VOC annotation: no element found"),
         ("\x00\x01", "no VOC annotation"),
-        ("<html/>", "it holds <html>, not <annotation>"),
+        ("<html/>", "it holds 'html', not <annotation>"),
         ('<?xml version="1.0" encoding="klingon"?><annotation/>', "unknown encoding: klingon"),
         ("<annotation>" * 50_000, "no VOC annotation: no element found"),
-        ("<annotation>" + " " * MAX_BYTES + "</annotation>", f"more than {MAX_BYTES}"),
         (make_xml("<object><name>cat</name></object>"), "<object> has no <bndbox/xmin>"),
         (make_xml(make_object("", (1, 2, 3, 4))), "<object> has no <name>"),
-        (make_xml(make_object("cat", (1, 2, "three", 4))), "could not convert string to float"),
-        (make_xml(make_object("cat", (1, 2, "nan", 4))), "nan is no coordinate"),
-        (make_xml(make_object("cat", (1, 2, "1e300", 4))), "1e300 is no coordinate"),
+        (make_xml(make_object("cat", (1, 2, "three", 4))), "'three' is no coordinate"),
+        (make_xml(make_object("cat", (1, 2, "nan", 4))), "'nan' is no coordinate"),
+        (make_xml(make_object("cat", (1, 2, "1e300", 4))), "'1e300' is no coordinate"),
         (make_xml(make_object("cat", (30, 2, 10, 4))), "a box ends before it begins"),
         (make_xml(size=(80, 100)), r"tells of 80 x 100 pixels, JPEGImages/a\.jpg has 100 x 80"),
         ("<annotation><size><width>9</width></size></annotation>", "has no <size/height>"),
@@ -135,7 +126,7 @@ def test_files_of_the_machine_are_not_read(tmp_path):
         (VOC | {"JPEGImages/a.jpg": "text"}, r"JPEGImages/a\.jpg: .*not a JPEG"),
         (VOC | {"more/a.xml": make_xml()}, r"more/a\.xml: the picture .*a\.jpg is labelled twice"),
         (VOC | {"ImageSets/Main/val.txt": "b\nc"}, r"val\.txt: b is in train too"),
-        (VOC | {"ImageSets/Main/val.txt": "d"}, "d is listed in ImageSets but has no XML file"),
+        (VOC | {"ImageSets/Main/val.txt": "d"}, r"val\.txt: 'd' is listed but has no XML file"),
         (VOC | {"ImageSets/Main/val.txt": b"\xff\xfe\x00"}, r"val\.txt is not UTF-8"),
         ({"a.xml": make_xml(), "a.jpg": make_picture()}, "names no classes"),
     ],
