@@ -10,7 +10,7 @@ from torch import Tensor
 
 from workers.detect.augment import Augmentation, draw_change, to_square
 from workers.detect.average_precision import ignored
-from workers.detect.labelled import LabelledPicture, Labels
+from workers.detect.labelled import LabelledPicture, Labels, Watch, watch_nothing
 from workers.detect.process import fit_picture, letterbox
 from workers.detect.yolo_config import YoloConfig
 from workers.detect.yolo_grid import GridTruth, encode
@@ -27,14 +27,19 @@ class Squares:
         side: int,
         bordered: bool,
         max_kept: int = MAX_KEPT,
+        watch: Watch = watch_nothing,
     ) -> None:
-        """`bordered`: they keep their shape and lie on grey; otherwise they are stretched."""
+        """`bordered`: they keep their shape and lie on grey; otherwise they are stretched.
+
+        `watch` is called before each picture is decoded.
+        """
         self.pictures, self.side = pictures, side
         self.fits = [fit_picture(one.width, one.height, side, bordered) for one in pictures]
         self.kept: np.ndarray | None = None  # (N, side, side, 3) uint8
         if len(pictures) * side**2 * 3 <= max_kept:
             self.kept = np.empty((len(pictures), side, side, 3), np.uint8)
             for place in range(len(pictures)):
+                watch(place, len(pictures))
                 self.kept[place] = self._decode(place)
 
     def __len__(self) -> int:

@@ -4,7 +4,6 @@ import difflib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 
 import numpy as np
 
@@ -29,7 +28,8 @@ from workers.detect.training_contract import (
     EvaluateRequest,
     EvaluateResult,
 )
-from workers.detect.validation import BATCH, pick
+from workers.detect.validation import count_scores, count_together, pick
+from workers.detect.yolo import Yolo
 from workers.runtime.answers import answer_each
 from workers.runtime.run import InvalidInput, JobError, Run, TooLarge
 
@@ -37,7 +37,7 @@ SURE = 0.5  # the score from which a detector is sure
 MAX_BOXES = 500_000  # of all pictures; the COCO evaluation takes 1.6 kB for each
 MAX_OBJECTS = 1_000_000  # of all pictures
 MAX_IN_PICTURE = 10_000  # objects; every box is compared with each of them
-BATCH_PIXELS = BATCH * 448**2  # looked at together
+PIXELS_OF_BOX = 48  # of the square, at least, for each box of NanoDet and of YOLOv3-tiny
 
 
 def evaluate(
@@ -100,7 +100,7 @@ def check_labels(served: Served, data: LabelledPictures) -> None:
 def look_at_all(
     served: Served, data: LabelledPictures, run: Run[EvaluateRequest]
 ) -> list[Detections]:
-    """What the detector sees on each picture, a batch in memory at a time.
+    """What the detector sees on each picture, a few in memory at a time.
 
     With the boxes that only the model's own threshold lets pass. Raises TooLarge.
     """
@@ -112,7 +112,7 @@ def look_at_all(
         max_detections=request.max_detections,
     )
     places = _find_places(served.labels, data.names)
-    size = max(1, min(BATCH, BATCH_PIXELS // served.side**2))
+    size = count_together(served.side, _count_scores(served))
     pictures, found, boxes = data.pictures, list[Detections](), 0
     for start in range(0, len(pictures), size):
         for one in _look(served, pictures[start : start + size], settings):
@@ -125,6 +125,13 @@ def look_at_all(
             )
         run.progress(len(found) / len(pictures), f"{len(found)} of {len(pictures)} pictures")
     return found
+
+
+def _count_scores(served: Served) -> int:
+    """What the network makes of a picture, for each box and class."""
+    if isinstance(served.network, Yolo):
+        return count_scores(served.network.config)
+    return max(1, served.side**2 // PIXELS_OF_BOX * len(served.labels))
 
 
 def _look(
@@ -153,26 +160,33 @@ def measure(
     found: Sequence[Detections],
     run: Run[EvaluateRequest],
 ) -> EvaluateResult:
+    """Each comparison may take minutes. Raises Cancelled between them."""
     request, own = run.request, served.suppression.score_threshold
     labels = [picture.labels for picture in data.pictures]
-    weigh = partial(
-        compare,
-        labels,
-        names=data.names,
-        iou_threshold=request.overlap,
-        interpolation=request.interpolation,
-        inclusive=request.inclusive,
-    )
-    counted = drop_below(request.score_threshold, found)
-    evaluation, at_own = weigh(counted), weigh(drop_below(own, found))
+
+    def weigh(score: float) -> Evaluation:
+        run.progress(1.0, "measuring")
+        return compare(
+            labels,
+            drop_below(score, found),
+            data.names,
+            request.overlap,
+            request.interpolation,
+            request.inclusive,
+        )
+
+    evaluation, at_own = weigh(request.score_threshold), weigh(own)
+    sure = weigh(max(SURE, request.score_threshold))
     run.raise_if_cancelled()
+    counted = drop_below(request.score_threshold, found)
     coco = asdict(evaluate_coco(labels, counted, data.names))
+    run.raise_if_cancelled()
     return EvaluateResult(
         model=served.name,
         pictures=len(labels),
         objects=sum(curve.objects for curve in evaluation.curves.values()),
         mean_average_precision=evaluation.mean,
-        mean_of_sure=weigh(drop_below(SURE, counted)).mean,
+        mean_of_sure=sure.mean,
         classes=describe(evaluation, at_own),
         coco=CocoView(**{name: None if math.isnan(one) else one for name, one in coco.items()}),
         own_threshold=own,

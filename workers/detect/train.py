@@ -1,10 +1,10 @@
 """Trains a YOLO on labelled pictures: `python -m workers.detect.train --data DIR --out DIR`."""
 
 import copy
-import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +13,18 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from workers.detect.batches import Batch, Squares, draw_batch, draw_order
-from workers.detect.labelled import LabelledPictures
+from workers.detect.labelled import LabelledPictures, Watch, watch_nothing
 from workers.detect.suppression import Suppression
 from workers.detect.train_options import (
     TERMS,
-    Diverged,
     Epoch,
     Progress,
     Trained,
     TrainOptions,
+    check_finite,
+    check_growth,
+    count_waited,
+    find_best,
     list_looks,
     schedule,
     split_parts,
@@ -29,7 +32,9 @@ from workers.detect.train_options import (
 from workers.detect.validation import LEAST_SCORE, measure
 from workers.detect.weights import (
     as_one_batch,
+    check_weights,
     digest,
+    fix_chance,
     make_network,
     make_optimiser,
     move_average,
@@ -40,6 +45,7 @@ from workers.runtime.clock import Clock
 from workers.runtime.tensors import copy_weights, write_parts
 
 CPU = torch.device("cpu")
+FORMAT = 1  # of a checkpoint
 REPORT_EVERY = 0.5  # seconds
 SAVE_EVERY = 10.0  # seconds between checkpoints
 SAVING = 20  # times as long as saving took, training goes on before the next time
@@ -84,7 +90,7 @@ def run_through(
             report(training.describe())
 
     while not training.is_over():
-        training.advance()
+        training.advance(look_up)
         if training.has_seen_all():
             training.end_epoch(look_up)
             reporting.due = 0.0
@@ -105,15 +111,17 @@ class Training:
         checkpoint: Path,
         device: torch.device = CPU,
         trunk: Mapping[str, Tensor] | None = None,
+        watch: Watch = watch_nothing,
     ) -> None:
+        """`watch` is called before each picture is decoded, and may raise."""
         learning, held = split_parts(data, options)
         side, bordered = options.network.side, options.bordered
         self.options, self.checkpoint, self.device = options, checkpoint, device
         self.names = data.names
-        self.learning = Squares(learning.pictures, side, bordered)
-        self.held = Squares(held.pictures, side, bordered) if held else None
-        self.origin = {"options": asdict(options), "data": data.fingerprint()}
-        self.origin["trunk"] = digest(trunk) if trunk else ""
+        self.learning = Squares(learning.pictures, side, bordered, watch=watch)
+        self.held = Squares(held.pictures, side, bordered, watch=watch) if held else None
+        self.origin = {"format": FORMAT, "code": version("atelier"), "options": asdict(options)}
+        self.origin |= {"data": data.fingerprint(), "trunk": digest(trunk) if trunk else ""}
         self.network = make_network(options, trunk).to(device)
         self.average = copy.deepcopy(self.network).eval()
         self.best = copy_weights(self.average)
@@ -145,15 +153,14 @@ class Training:
         return self.place == len(self.order)
 
     def is_over(self) -> bool:
-        looks = list_looks(self.history)
-        waited = len(looks) - 1 - int(np.argmax(looks)) if looks else 0
+        waited = count_waited(list_looks(self.history))
         return len(self.history) >= self.options.epochs or waited >= self.options.patience
 
-    def advance(self) -> None:
-        """One step of the optimiser."""
+    def advance(self, watch: Callable[[], None] = lambda: None) -> None:
+        """One step of the optimiser; `watch` is called between parts, and may raise."""
         self.network.train()
         self.optimiser.zero_grad()
-        terms = self._accumulate(self.order[self.place])
+        terms = self._accumulate(self.order[self.place], watch)
         if self.world > 1:
             distributed.all_reduce(terms)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
@@ -166,7 +173,7 @@ class Training:
         kept = min(self.options.averaging, (1 + self.step) / (10 + self.step))
         move_average(self.average, self.network, 1 - kept)
 
-    def _accumulate(self, rows: np.ndarray) -> Tensor:
+    def _accumulate(self, rows: np.ndarray, watch: Callable[[], None]) -> Tensor:
         """The gradients of a batch, part by part; answers with the terms of its loss (5,).
 
         Of several processes each has its parts, and gets the gradients of all, its own terms.
@@ -176,6 +183,8 @@ class Training:
         chance = (options.seed, len(self.history))
         terms = torch.zeros_like(self.sums)
         for number, part in enumerate(parts):
+            if number:
+                watch()
             batch = draw_batch(self.learning, part, options.network, options.augmentation, chance)
             last = number == len(parts) - 1
             with nullcontext() if last else self._hold_back():
@@ -191,25 +200,20 @@ class Training:
     def _learn(self, batch: Batch, share: float, number: int) -> Tensor:
         """Add a part's gradients; answers with the terms of its loss (5,), as parts of the sum."""
         half = self.options.half and self.device.type == "cuda"
-        with self._fix_chance(number), torch.autocast(self.device.type, torch.bfloat16, half):
+        # what dropout draws depends on the step and the part of its batch alone
+        place = (self.options.seed, self.step, number * self.world + self.rank)
+        with fix_chance(place, self.device), torch.autocast(self.device.type, torch.bfloat16, half):
             output = self.joint(batch.pixels)
         loss = yolo_loss(output.float(), batch.truth, self.options.network.boxes, self.options.loss)
         # the processes' gradients, parts of a sum, are averaged
         (loss.total * share * self.world).backward()  # type: ignore[no-untyped-call]
         return torch.stack([getattr(loss, term).detach() for term in TERMS]).double() * share
 
-    @contextmanager
-    def _fix_chance(self, number: int) -> Iterator[None]:
-        """What dropout draws depends on the step and the part of its batch alone."""
-        place = (self.options.seed, self.step, number * self.world + self.rank)
-        seed = np.random.SeedSequence(place).generate_state(1, np.uint64)[0]
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(int(seed))
-            yield
-
     def end_epoch(self, watch: Callable[[], None]) -> None:
-        """Look at the validation pictures if it is time; keep the weights if none were better."""
+        """Look at the validation pictures if it is time; keep the best weights. Raises Diverged."""
         terms = self._mean_terms()
+        check_growth(terms, self.history)
+        check_weights(self.average)
         done, looks = len(self.history) + 1, list_looks(self.history)
         look = None
         if self.held and (done % self.options.check_every == 0 or done == self.options.epochs):
@@ -231,10 +235,9 @@ class Training:
 
     def _mean_terms(self) -> dict[str, float]:
         """Of the loss in this epoch so far. Raises Diverged."""
-        means = (self.sums / max(1, self.place)).tolist()
-        if not all(math.isfinite(mean) for mean in means):
-            raise Diverged("The loss is no number any more. Lower the learning rate, or `clip`.")
-        return dict(zip(TERMS, means, strict=True))
+        means = dict(zip(TERMS, (self.sums / max(1, self.place)).tolist(), strict=True))
+        check_finite(means)
+        return means
 
     def describe(self) -> Progress:
         """Raises Diverged."""
@@ -286,11 +289,8 @@ class Training:
     def finish(self) -> Trained:
         network = copy.deepcopy(self.average).cpu()
         network.load_state_dict(self.best)
-        looks = [epoch.mean_average_precision for epoch in self.history]
-        known = list_looks(self.history)
-        best = len(looks) - looks[::-1].index(max(known)) if known else len(looks)
-        stopped_early = len(self.history) < self.options.epochs
-        return Trained(network.eval(), tuple(self.history), best, stopped_early)
+        history, epochs = tuple(self.history), self.options.epochs
+        return Trained(network.eval(), history, find_best(history), len(history) < epochs)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,20 @@ from workers.detect.batches import Squares
 from workers.detect.detector_file import Detector, load_classifier, save_detector
 from workers.detect.efficientnet_lite import read_pretrained
 from workers.detect.labelled import LabelledPictures
-from workers.detect.read_labelled import read_folder
+from workers.detect.read_labelled import Format, read_folder
+from workers.detect.suppression import Suppression
 from workers.detect.train import train
 from workers.detect.train_options import Progress, Trained, TrainOptions, split_parts
-from workers.detect.training_tasks import describe, measure_trained
+from workers.detect.training_tasks import (
+    check_data,
+    choose_changes,
+    describe,
+    measure_trained,
+    read_threshold,
+)
 from workers.detect.yolo_config import Preset, YoloConfig
+from workers.detect.yolo_loss import LossSettings
+from workers.runtime.checkpoints import UnusableCheckpoint
 from workers.runtime.distributed import choose_own_device, join_others
 from workers.runtime.run import JobError
 
@@ -34,14 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         run(given)
+    except UnusableCheckpoint as error:
+        parser.exit(UNUSABLE, f"{error} Remove it or choose another --out.\n")
     except (JobError, WeightsError, ValueError, OSError) as error:
         parser.exit(UNUSABLE, f"{error}\n")
 
 
 def run(given: Namespace) -> None:
     """Raises JobError, WeightsError, OSError; ValueError for options that do not fit the data."""
-    data = read_folder(given.data)
+    data = read_folder(given.data, kind=given.format)
     options = make_options(given, len(data.names))
+    check_data(data, options)
     trunk = read_trunk(given)
     with join_others(given.threads) as first, Bar(disable=not first) as bar:
         line = bar.add_task("training", total=1.0)
@@ -49,9 +61,11 @@ def run(given: Namespace) -> None:
         def show(progress: Progress) -> None:
             bar.update(line, completed=progress.fraction, description=describe(progress))
 
-        trained = train(options, data, show, given.out, choose_own_device(), trunk)
+        device = choose_own_device()
+        trained = train(options, data, show, given.out, device, trunk)
         if first:
-            bar.console.print_json(data=write_results(trained, data, options, given.out))
+            trained.network.to(device)
+            bar.console.print_json(data=write_results(trained, data, options, given))
 
 
 def make_parser() -> ArgumentParser:
@@ -59,21 +73,27 @@ def make_parser() -> ArgumentParser:
     parser = ArgumentParser("python -m workers.detect.train", description=main.__doc__)
     add = parser.add_argument
     add("--data", type=Path, required=True, help="labelled pictures: VOC, COCO or YOLO")
+    add("--format", choices=get_args(Format), help="only needed if there are several")
     add("--out", type=Path, required=True, help="for results and checkpoint")
     add("--preset", choices=get_args(Preset), default="small")
     add("--side", type=int, default=224, help="pixels of the square the network sees")
     add("--grid", type=int, default=14, help="cells along a side")
     add("--boxes", type=int, default=known.network.boxes, help="of each cell")
+    add("--confidence", choices=("iou", "one"), default=known.loss.confidence)
     add("--bordered", action="store_true", help="pictures keep their shape, on grey")
+    add("--augment", action=BooleanOptionalAction, default=True, help="size, place and colours")
+    add("--flip", action=BooleanOptionalAction, default=True, help="also swap left and right")
     add("--epochs", type=int, default=known.epochs)
-    add("--batch", type=int, default=known.batch, help="pictures of a step")
+    add("--batch-size", type=int, default=known.batch, help="pictures of a step")
     add("--parts", type=int, default=known.parts, help="of a batch, to take less memory")
     add("--optimiser", choices=("adamw", "sgd"), default=known.optimiser)
     add("--learning-rate", type=float, default=known.learning_rate)
-    add("--validation", type=float, default=known.validation, help="if there is no part val")
+    add("--weight-decay", type=float, default=known.weight_decay)
+    add("--held-out", type=float, default=known.validation, help="if there is no part val")
     add("--patience", type=int, default=known.patience, help="epochs without a better one")
     add("--weights", type=Path, default=Settings().weights, help="where they were pulled to")
     add("--pretrained", action=BooleanOptionalAction, default=True, help="of efficientnet-lite0")
+    add("--score-threshold", type=float, help="of the detector; else the best F1's")
     add("--classifier", type=Path, help="one whose convolutions yolo-v1 starts with")
     add("--threads", type=int, default=1)
     add("--seed", type=int, default=known.seed)
@@ -81,15 +101,20 @@ def make_parser() -> ArgumentParser:
 
 
 def make_options(given: Namespace, classes: int) -> TrainOptions:
+    if given.score_threshold is not None and not 0 <= given.score_threshold <= 1:
+        raise ValueError("A score threshold is from 0 to 1.")
     return TrainOptions(
         YoloConfig(given.preset, classes, given.side, given.grid, given.boxes),
+        LossSettings(confidence=given.confidence),
+        choose_changes(given.augment, given.flip),
         bordered=given.bordered,
         epochs=given.epochs,
-        batch=given.batch,
+        batch=given.batch_size,
         parts=given.parts,
         optimiser=given.optimiser,
         learning_rate=given.learning_rate,
-        validation=given.validation,
+        weight_decay=given.weight_decay,
+        validation=given.held_out,
         patience=given.patience,
         seed=given.seed,
     )
@@ -105,17 +130,18 @@ def read_trunk(given: Namespace) -> dict[str, Tensor] | None:
 
 
 def write_results(
-    trained: Trained, data: LabelledPictures, options: TrainOptions, folder: Path
+    trained: Trained, data: LabelledPictures, options: TrainOptions, given: Namespace
 ) -> dict[str, float]:
     """The files; answers with the metrics, those of the validation pictures if there are any."""
-    held = split_parts(data, options)[1]
+    folder, held = given.out, split_parts(data, options)[1]
     squares = None
     if held is not None:
         squares = Squares(held.pictures, options.network.side, options.bordered)
     metrics, evaluation = measure_trained(trained, squares, data.names)
     if evaluation is not None:
         (folder / CURVES).write_bytes(draw_precision_recall(evaluation))
-    detector = Detector(trained.network, data.names, options.bordered, metrics=metrics)
+    settings = Suppression(score_threshold=read_threshold(given.score_threshold, evaluation))
+    detector = Detector(trained.network, data.names, options.bordered, settings, metrics)
     save_detector(detector, folder / DETECTOR)
     (folder / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     return metrics

@@ -20,14 +20,14 @@ from workers.detect.sample_pictures import Samples, draw_history, draw_progress
 from workers.detect.served import KIND
 from workers.detect.suppression import Suppression
 from workers.detect.train import Training, run_through
-from workers.detect.train_options import Progress, Trained, TrainOptions, split_parts
+from workers.detect.train_options import Diverged, Progress, Trained, TrainOptions, split_parts
 from workers.detect.training_contract import TrainRequest, TrainResult
 from workers.detect.training_memory import check_memory
 from workers.detect.validation import LEAST_SCORE, measure
 from workers.detect.yolo_config import YoloConfig
 from workers.detect.yolo_loss import LossSettings
 from workers.runtime.answers import answer_each
-from workers.runtime.checkpoints import CHECKPOINT, UnusableCheckpoint, learn_on, open_checkpoints
+from workers.runtime.checkpoints import CHECKPOINT, learn_on, open_checkpoints
 from workers.runtime.images import encode_jpeg
 from workers.runtime.reporting import Reporter
 from workers.runtime.run import InvalidInput, JobError, Run
@@ -60,12 +60,11 @@ def _train(worker: DetectWorker, run: Run[TrainRequest]) -> TrainResult:
 
 def read_options(request: TrainRequest, classes: int) -> TrainOptions:
     """Raises InvalidInput for numbers that do not fit together."""
-    change = Augmentation() if request.flip else Augmentation(flip=0)
     try:
         return TrainOptions(
             YoloConfig(request.preset, classes, request.side, request.grid, request.boxes),
             LossSettings(confidence=request.confidence),
-            change if request.augment else NO_CHANGE,
+            choose_changes(request.augment, request.flip),
             bordered=request.bordered,
             epochs=request.epochs,
             batch=request.batch_size,
@@ -79,6 +78,12 @@ def read_options(request: TrainRequest, classes: int) -> TrainOptions:
         )
     except ValueError as error:
         raise InvalidInput(str(error)) from error
+
+
+def choose_changes(augment: bool, flip: bool) -> Augmentation:
+    if not augment:
+        return NO_CHANGE
+    return Augmentation() if flip else Augmentation(flip=0)
 
 
 def read_trunk(request: TrainRequest, settings: Settings) -> dict[str, Tensor] | None:
@@ -96,10 +101,7 @@ def check_data(data: LabelledPictures, options: TrainOptions) -> None:
     try:
         learning, _ = split_parts(data, options)
     except ValueError as error:
-        raise InvalidInput(
-            f"{error} It needs labelled pictures that are not held out: lower `held_out`, or send "
-            "some in the part train."
-        ) from error
+        raise InvalidInput(str(error)) from error
     step = min(options.batch, len(learning.pictures))
     if step < options.parts:
         raise InvalidInput(f"A batch of {step} pictures cannot be {options.parts} parts: lower it.")
@@ -119,7 +121,8 @@ def _learn(
     trunk: Mapping[str, Tensor] | None,
 ) -> TrainResult:
     reporter = Reporter(run)
-    training = Training(options, data, folder / CHECKPOINT, worker.device, trunk=trunk)
+    place = folder / CHECKPOINT
+    training = Training(options, data, place, worker.device, trunk, reporter.prepare)
     samples = Samples(training.held, data.names) if training.held else None
 
     def report(progress: Progress) -> None:
@@ -128,14 +131,12 @@ def _learn(
 
     try:
         trained = run_through(training, report)
-    except UnusableCheckpoint:
-        raise  # it is a ValueError too, but only means to start again
-    except ValueError as error:
+    except Diverged as error:
         raise InvalidInput(f"{error} Nothing was kept.") from error
     trained.network.to(worker.device)
     metrics, evaluation = measure_trained(trained, training.held, data.names, reporter.measure)
     check_found(metrics)
-    settings = Suppression(score_threshold=read_threshold(run.request, evaluation))
+    settings = Suppression(score_threshold=read_threshold(run.request.score_threshold, evaluation))
     detector = Detector(trained.network, data.names, options.bordered, settings, metrics)
     _register(worker, run, detector)
     return TrainResult(
@@ -201,10 +202,10 @@ def check_found(metrics: Mapping[str, float]) -> None:
         )
 
 
-def read_threshold(request: TrainRequest, evaluation: Evaluation | None) -> float:
+def read_threshold(asked: float | None, evaluation: Evaluation | None) -> float:
     """In [0, 1]; the one asked for, or the best on what was held out."""
-    if request.score_threshold is not None:
-        return request.score_threshold
+    if asked is not None:
+        return asked
     chosen = choose_threshold(evaluation) if evaluation else None
     return Suppression().score_threshold if chosen is None else round(chosen, 4)
 

@@ -10,8 +10,11 @@ from workers.detect.batches import Squares
 from workers.detect.process import Fit, stack
 from workers.detect.suppression import Suppression, suppress
 from workers.detect.yolo import Yolo
+from workers.detect.yolo_config import YoloConfig
 
-BATCH = 16  # pictures looked at together
+MOST_TOGETHER = 16  # pictures looked at
+MOST_PIXELS = MOST_TOGETHER * 448**2  # of their squares
+MOST_SCORES = 2**25  # of their boxes, for each class: 128 MB
 # Boxes that score less come after all others, and hardly move the average precision.
 LEAST_SCORE = 0.05
 
@@ -25,21 +28,46 @@ def measure(
 ) -> Evaluation:
     """Average precision at an IoU of 0.5, in pixels of the pictures; `network` must be in eval.
 
-    `watch` is called after every batch, and may raise. Raises ValueError if there is no object.
+    `watch` is called after every few pictures, and may raise. Raises ValueError if there is no
+    object.
     """
-    found = []
-    for start in range(0, len(squares), BATCH):
-        places = range(start, min(start + BATCH, len(squares)))
-        found.extend(find_objects(network, squares, places, settings))
-        watch()
+    found = find_objects(network, squares, range(len(squares)), settings, watch)
     return evaluate([picture.labels for picture in squares.pictures], found, names)
 
 
-@torch.inference_mode()
 def find_objects(
+    network: Yolo,
+    squares: Squares,
+    places: Sequence[int],
+    settings: Suppression,
+    watch: Callable[[], None] = lambda: None,
+) -> list[Detections]:
+    """What the network sees on the pictures at these places, in their own pixels.
+
+    `watch` is called after every few pictures.
+    """
+    found = []
+    size = count_together(network.config.side, count_scores(network.config))
+    for start in range(0, len(places), size):
+        found.extend(_look(network, squares, places[start : start + size], settings))
+        watch()
+    return found
+
+
+def count_together(side: int, scores: int) -> int:
+    """How many pictures are looked at together, if each is a square and gets so many scores."""
+    return max(1, min(MOST_TOGETHER, MOST_PIXELS // side**2, MOST_SCORES // scores))
+
+
+def count_scores(config: YoloConfig) -> int:
+    """What a YOLO makes of a picture: one for each box and class."""
+    return config.grid**2 * config.boxes * config.classes
+
+
+@torch.inference_mode()
+def _look(
     network: Yolo, squares: Squares, places: Sequence[int], settings: Suppression
 ) -> list[Detections]:
-    """What the network sees on the pictures at these places, in their own pixels."""
     device = next(network.parameters()).device
     boxes, scores = network.predict(stack([squares.pixels(place) for place in places], device))
     return [

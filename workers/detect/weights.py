@@ -1,13 +1,15 @@
 """The weights of a detector in training: the first ones, what moves them, and their average."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from workers.detect.train_options import TrainOptions
+from workers.detect.train_options import ADVICE, Diverged, TrainOptions
 from workers.detect.yolo import Yolo
 
 
@@ -61,6 +63,21 @@ def move_average(average: nn.Module, network: nn.Module, share: float) -> None:
             old.lerp_(new[name], share)
         else:
             old.copy_(new[name])
+
+
+def check_weights(network: nn.Module) -> None:
+    """Raises Diverged if one of its numbers is none."""
+    if not all(bool(one.isfinite().all()) for one in network.state_dict().values()):
+        raise Diverged(f"The weights are no numbers any more. {ADVICE}")
+
+
+@contextmanager
+def fix_chance(place: Sequence[int], device: torch.device) -> Iterator[None]:
+    """What is drawn within it depends on these numbers alone, and nothing after it does."""
+    seed = np.random.SeedSequence(place).generate_state(1, np.uint64)[0]
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(int(seed))
+        yield
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from workers.runtime.clock import Clock
 from workers.runtime.run import Run
 
+REPORT_EVERY = 0.5  # seconds between pictures that are counted
 PREVIEW_EVERY = 5.0  # seconds between pictures, at least
 DRAWING = 50  # times as long as drawing took, nothing is drawn
 SHARE = 0.01  # of the time so far, nothing is drawn: a week has 800 pictures, and not 100,000
@@ -18,7 +19,13 @@ class Reporter:
     def __init__(self, run: Run[Any]) -> None:
         self.run = run
         self.started = time.monotonic()
+        self.counting = Clock(REPORT_EVERY, first=0.0)
         self.drawing = Clock(PREVIEW_EVERY, first=0.0)
+
+    def prepare(self, done: int, count: int) -> None:
+        """Before training, for each picture that is made ready. Raises Cancelled."""
+        if self.counting.is_due():
+            self.run.progress(0.0, f"preparing picture {done + 1} of {count}")
 
     def report(self, fraction: float, step: str, draw: Callable[[], bytes] | None) -> None:
         """`draw`: None while there is nothing to draw. Raises Cancelled."""

@@ -46,6 +46,12 @@ def test_pictures_are_decoded_once_where_they_fit_into_memory():
         decoded.pixels(0)
 
 
+def test_who_waits_sees_each_picture_decoded_and_may_stop_it():
+    seen: list[tuple[int, int]] = []
+    Squares([WIDE, WIDE], 64, bordered=False, watch=lambda *place: seen.append(place))
+    assert seen == [(0, 2), (1, 2)]
+
+
 @pytest.mark.parametrize(("count", "batch"), [(12, 4), (10, 4), (3, 4), (1, 1)])
 def test_every_picture_comes_once_before_any_comes_again(count, batch):
     order = draw_order(count, batch, seed=0, epoch=3)

@@ -87,7 +87,7 @@ def test_a_published_model_finds_the_motorbike_in_a_photograph(model, desk, phot
     assert (result.coco.small, result.coco.medium) == (None, None)
     picture = Image.open(BytesIO(desk.read(result.precision_recall)))
     assert picture.format == "PNG"
-    assert desk.progress == [0, 1]
+    assert desk.progress == [0, 1, 1, 1, 1]  # three times "measuring"
 
 
 def test_what_is_measured_is_what_jobs_on_pictures_find(sqlite_desk, photo):
@@ -237,7 +237,17 @@ def test_large_squares_are_looked_at_one_at_a_time(sqlite_desk):
     published = sqlite_desk.worker.detectors.published
     published["nanodet-g"] = replace(published["nanodet-g"], side=2048)
     sqlite_desk.do(evaluate, ask(sqlite_desk, label([("cat", CAT)], [], [])))
-    assert sqlite_desk.progress == pytest.approx([0, 1 / 3, 2 / 3, 1], abs=1e-4)
+    assert sqlite_desk.progress == pytest.approx([0, 1 / 3, 2 / 3, 1, 1, 1, 1], abs=1e-4)
+
+
+@pytest.mark.parametrize("comparisons", [0, 1, 2])
+def test_it_can_be_cancelled_between_comparisons(sqlite_desk, comparisons):
+    serve(sqlite_desk, (0.9, 0, *CAT))
+    count = lambda: [step["step"] for step in sqlite_desk.steps].count("measuring")  # noqa: E731
+    sqlite_desk.stops = lambda: count() > comparisons
+    with pytest.raises(Cancelled):
+        sqlite_desk.do(evaluate, ask(sqlite_desk, label([("cat", CAT)])))
+    assert count() == comparisons + 1
 
 
 def test_bad_jobs_cost_the_others_of_a_batch_nothing(sqlite_desk):

@@ -11,8 +11,11 @@ from torch import distributed
 
 from tests.workers.detect.coloured import write_yolo
 from workers.detect.detector_file import load_detector, save_classifier
-from workers.detect.train_command import main
+from workers.detect.train_command import main, make_options, make_parser
+from workers.detect.training_tasks import NO_CHANGE
 from workers.detect.yolo_v1 import ImageClassifier
+from workers.runtime.checkpoints import CHECKPOINT
+from workers.runtime.tensors import read_tensors
 
 TINY = ["--side", "64", "--grid", "4", "--batch", "4", "--epochs", "3"]
 
@@ -47,7 +50,7 @@ def test_it_writes_the_detector_its_metrics_and_its_curves(alone):
 
 
 def test_nothing_need_be_held_back(pictures, tmp_path):
-    main(["--data", str(pictures), "--out", str(tmp_path), *TINY, "--validation", "0"])
+    main(["--data", str(pictures), "--out", str(tmp_path), *TINY, "--held-out", "0"])
     assert "map50" not in json.loads((tmp_path / "metrics.json").read_text())
     assert not (tmp_path / "precision_recall.png").exists()
 
@@ -69,18 +72,54 @@ def test_a_classifier_is_handed_over_to_a_network_that_begins_as_it_does(
     assert "other layers than the detector" in told
 
 
+def test_another_training_in_the_same_folder_is_told_what_to_do(pictures, alone, capsys):
+    given = ["--data", str(pictures), "--out", str(alone), *TINY, "--seed", "1"]
+    told = refuse(capsys, given)
+    assert "other options or data. Remove it or choose another --out." in told
+
+
+def test_it_takes_the_options_of_the_task(pictures, tmp_path):
+    more = ["--no-flip", "--confidence", "one", "--weight-decay", "0", "--format", "yolo"]
+    given = ["--data", str(pictures), "--out", str(tmp_path), *TINY, *more]
+    main([*given, "--score-threshold", "0.125"])
+    _, about = read_tensors(tmp_path / CHECKPOINT)
+    options = about["origin"]["options"]
+    assert (options["augmentation"]["flip"], options["loss"]["confidence"]) == (0, "one")
+    assert options["weight_decay"] == 0
+    assert load_detector(tmp_path / "detector.safetensors").suppression.score_threshold == 0.125
+
+
+def test_pictures_need_not_be_changed():
+    given = make_parser().parse_args(["--data", "x", "--out", "x", *TINY, "--no-augment"])
+    assert make_options(given, 2).augmentation == NO_CHANGE
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
         (["--grid", "5"], "The side of small is 16 or 32 pixels"),
         (["--parts", "5"], "cannot be 5 parts"),
-        (["--validation", "1"], "no object to learn from"),
+        (["--held-out", "1"], "no object to learn from"),
+        (["--side", "32", "--grid", "1", "--batch", "1"], "batch normalisation has one number"),
+        (["--format", "coco"], "COCO"),
+        (["--score-threshold", "2"], "from 0 to 1"),
         (["--classifier", "nowhere"], "nowhere"),
         (["--preset", "efficientnet-lite0", "--weights", "nowhere"], "atelier weights pull"),
         (["--data", "nowhere"], "nowhere is not a folder"),
         (["--data", "."], "no labels"),
     ],
-    ids=["grid", "parts", "validation", "classifier", "weights", "folder", "labels"],
+    ids=[
+        "grid",
+        "parts",
+        "held-out",
+        "one",
+        "format",
+        "threshold",
+        "classifier",
+        "weights",
+        "folder",
+        "labels",
+    ],
 )
 def test_what_cannot_work_is_told_in_one_line(
     pictures, tmp_path, monkeypatch, capsys, options, text

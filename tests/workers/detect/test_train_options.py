@@ -39,15 +39,47 @@ def test_without_a_part_for_it_some_pictures_are_held_back():
     assert list_paths(again) == list_paths(learning)
 
 
-def test_nothing_is_held_back_that_has_nothing_to_find():
+def empty(data: LabelledPictures) -> LabelledPictures:
+    """The same pictures, with nothing on them."""
+    bare = (replace(one, labels=Labels.of([], [])) for one in data.pictures)
+    return replace(data, pictures=tuple(bare))
+
+
+def test_nothing_is_held_back_where_nothing_should_be_or_can_be():
     assert split_parts(make_pictures(8), replace(OPTIONS, validation=0.0))[1] is None
-    empty = make_pictures(2, 0, "val")
-    empty = replace(
-        empty, pictures=tuple(replace(one, labels=Labels.of([], [])) for one in empty.pictures)
+    assert split_parts(make_pictures(1), OPTIONS)[1] is None
+    assert (
+        split_parts(join(make_pictures(1), empty(make_pictures(8, 1, "train"))), OPTIONS)[1] is None
     )
-    assert split_parts(join(make_pictures(3, 1, "train"), empty), OPTIONS)[1] is None
+
+
+def test_a_part_without_objects_is_refused():
+    bare = empty(make_pictures(2, 0, "val"))
+    with pytest.raises(ValueError, match="part val has no object to find"):
+        split_parts(join(make_pictures(3, 1, "train"), bare), OPTIONS)
     with pytest.raises(ValueError, match="no object to learn"):
-        split_parts(join(empty, make_pictures(3, 1, "test")), OPTIONS)
+        split_parts(join(empty(make_pictures(3)), make_pictures(3, 1, "test")), OPTIONS)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("share", [0.01, 0.25])
+def test_at_least_one_picture_with_objects_is_held_back(seed, share):
+    shown, bare = make_pictures(2, 0), empty(make_pictures(30, 1, "train"))
+    data = join(shown, bare)
+    learning, held = split_parts(data, replace(OPTIONS, validation=share, seed=seed))
+    assert len(list_paths(held) & list_paths(shown)) == 1
+    assert list_paths(learning) | list_paths(held) == list_paths(data)
+    assert len(learning.pictures) + len(held.pictures) == 32
+
+
+def test_equal_pictures_are_never_on_both_sides():
+    shown = make_pictures(2).pictures
+    twins = tuple(replace(one, path=f"again {one.path}") for one in shown)
+    data = replace(make_pictures(2), pictures=shown + twins)
+    learning, held = split_parts(data, replace(OPTIONS, validation=0.01))
+    assert {one.digest for one in learning.pictures} & {
+        one.digest for one in held.pictures
+    } == set()
 
 
 def test_the_learning_rate_rises_in_a_line_and_falls_to_nothing():

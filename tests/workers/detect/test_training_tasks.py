@@ -97,6 +97,7 @@ def test_followers_see_epochs_and_pictures_of_what_is_found(sqlite_desk: Desk, s
     result = sqlite_desk.do(train, ask(sqlite_desk, squares))
     steps = [event["step"] for event in sqlite_desk.steps]
     assert steps[0] == "looking at picture 1 of 32"
+    assert "preparing picture 1 of 24" in steps
     assert any(step.startswith("epoch 1 of 8: loss ") and ", mAP 0." in step for step in steps)
     assert steps[-1] == "measuring"
     previews = [event["preview"] for event in sqlite_desk.steps if event["preview"]]
@@ -120,6 +121,15 @@ def test_a_part_val_is_what_is_held_out(sqlite_desk: Desk, tmp_path: Path):
     write_yolo(tmp_path, 6, part="val", seed=1)
     result = sqlite_desk.do(train, ask(sqlite_desk, zip_folder(tmp_path)))
     assert result.pictures == {"learned": 24, "held_out": 6}
+
+
+def test_a_part_val_without_objects_is_refused(sqlite_desk: Desk, tmp_path: Path):
+    write_yolo(tmp_path, 24)
+    write_yolo(tmp_path, 2, part="val", seed=1)
+    for path in (tmp_path / "labels" / "val").iterdir():
+        path.write_text("")
+    code, why = sqlite_desk.refuse(train, ask(sqlite_desk, zip_folder(tmp_path)))
+    assert (code, "part val has no object" in why) == ("invalid_input", True), why
 
 
 def test_odd_names_are_drawn_and_kept(sqlite_desk: Desk, tmp_path: Path):
@@ -182,9 +192,10 @@ def test_a_checkpoint_goes_only_when_the_outcome_is_committed(sqlite_desk: Desk,
     assert list_checkpoints(sqlite_desk) == []
 
 
-def test_a_training_can_be_cancelled_while_it_is_measured(sqlite_desk: Desk, squares: bytes):
+@pytest.mark.parametrize("step", ["preparing picture 1 of 24", "measuring"])
+def test_a_training_can_be_cancelled_before_and_after_its_epochs(sqlite_desk, squares, step):
     run = sqlite_desk.make(ask(sqlite_desk, squares, epochs=1))
-    run.stop_requested = lambda: "measuring" in [step["step"] for step in sqlite_desk.steps]
+    run.stop_requested = lambda: step in [event["step"] for event in sqlite_desk.steps]
     with pytest.raises(Cancelled):
         train(sqlite_desk.worker, [run])
 

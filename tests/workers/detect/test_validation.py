@@ -10,7 +10,15 @@ from workers.detect.batches import Squares
 from workers.detect.labelled import Labels
 from workers.detect.process import Fit
 from workers.detect.suppression import Suppression
-from workers.detect.validation import BATCH, find_objects, measure, pick
+from workers.detect.validation import (
+    MOST_SCORES,
+    MOST_TOGETHER,
+    count_scores,
+    count_together,
+    find_objects,
+    measure,
+    pick,
+)
 from workers.detect.yolo import Yolo
 from workers.detect.yolo_config import YoloConfig
 from workers.detect.yolo_grid import encode
@@ -49,7 +57,7 @@ def make_wide(count: int) -> list:
 
 @pytest.mark.parametrize("bordered", [False, True])
 def test_a_network_that_knows_all_finds_all_in_the_pictures_own_pixels(bordered):
-    squares = Squares(make_wide(BATCH + 3), 64, bordered)
+    squares = Squares(make_wide(MOST_TOGETHER + 3), 64, bordered)
     found = find_objects(Knowing(squares), squares, [0, 1], ANY)
     for place, one in enumerate(found):
         assert one.boxes == pytest.approx(squares.pictures[place].labels.boxes, abs=1e-2)
@@ -57,7 +65,28 @@ def test_a_network_that_knows_all_finds_all_in_the_pictures_own_pixels(bordered)
     watched: list[int] = []
     result = measure(Knowing(squares), squares, ("a", "b"), ANY, lambda: watched.append(1))
     assert result.mean == 1
-    assert len(watched) == 2  # batches
+    assert len(watched) == 2  # times some pictures together
+
+
+@pytest.mark.parametrize(
+    ("config", "together"),
+    [
+        (CONFIG, 16),
+        (YoloConfig("yolo-v1", 20, 448, 7), 16),
+        (YoloConfig("small", 20, 896, 56), 4),
+        (YoloConfig("small", 1000, 896, 56, boxes=10), 1),
+        (YoloConfig("small", 1000, 224, 14, boxes=10), 16),
+    ],
+    ids=["tiny", "yolo-v1", "large", "classes", "coarse"],
+)
+def test_as_many_pictures_are_looked_at_together_as_fit_into_memory(config, together):
+    assert count_together(config.side, count_scores(config)) == together
+    assert together == 1 or together * count_scores(config) <= MOST_SCORES
+
+
+def test_a_score_is_counted_for_each_box_and_class():
+    boxes, scores = Yolo(CONFIG).eval().predict(torch.zeros(1, 3, 64, 64))
+    assert len(boxes[0]) * 2 == scores.numel() == count_scores(CONFIG)
 
 
 def test_answers_for_other_pictures_are_wrong():

@@ -99,3 +99,13 @@ def test_who_leaves_stops_the_training_at_its_next_report(followers: Followers):
         reporter.report(0.5, "on its way", None)
     with pytest.raises(Cancelled):
         reporter.measure()
+
+
+def test_pictures_are_counted_twice_a_second(followers: Followers):
+    reporter = Reporter(followers.run())
+    for done in range(100):
+        reporter.prepare(done, 100)
+        followers.now += 0.1
+    steps = [event["step"] for event in followers.events]
+    assert steps[:2] == ["preparing picture 1 of 100", "preparing picture 6 of 100"]
+    assert len(steps) == 20
