@@ -89,23 +89,35 @@ def import_model(
     ] = None,
     anchors: Annotated[
         str | None,
-        typer.Option(metavar='"10,14, 23,27, ..."', help="Of darknet: as the .cfg has them."),
+        typer.Option(
+            metavar='"23,27, 37,58, ..."',
+            help="Of darknet, without a .cfg: three of the fine grid, then three of the coarse.",
+        ),
     ] = None,
+    cfg: Annotated[
+        Path | None, typer.Option(metavar="FILE.cfg", help="Of darknet: anchors, masks and side.")
+    ] = None,
+    stretched: Annotated[
+        bool, typer.Option("--stretched", help="Of darknet: trained on stretched pictures.")
+    ] = False,
     score: Score = None,
     as_json: Json = False,
 ) -> None:
     """Bring in a detector that was trained elsewhere."""
-    if not file.is_file():
-        raise leave(f"There is no file {file}.", USAGE)
+    for path in (file, cfg):
+        if path is not None and not path.is_file():
+            raise leave(f"There is no file {path}.", USAGE)
     request = {
         "kind": kind,
         "name": name,
         "classes": _read_names(classes) if classes else None,
         "anchors": _read_anchors(anchors) if anchors else None,
+        "bordered": not stretched,
         "score_threshold": score,
     }
     with connect() as client:
         request["file"] = client.upload(file)["id"]
+        request["cfg"] = client.upload(cfg)["id"] if cfg else None
         result = run_task(client, "detect.import", request)
     show_facts("detect.import", result, as_json)
 

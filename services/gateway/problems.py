@@ -25,7 +25,7 @@ ADVICE = {
     400: "The request is not well-formed HTTP or JSON.",
     404: "There is nothing at this address. /v1/tasks lists the tasks, /docs everything.",
     405: "This address does not answer that method. See /docs.",
-    413: "The request is too large. Upload big files to /v1/blobs first and send their ids; one file "
+    413: "The request is too large. Upload big files to /v1/blobs first and send their ids; a file "
     "may have ATELIER_MAX_BODY bytes, a setting of the server.",
     415: "Send application/json or multipart/form-data.",
     429: "Too many requests with this key. Wait as long as Retry-After says.",

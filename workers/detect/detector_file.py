@@ -9,15 +9,18 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from torch import Tensor, nn
 
-from workers.detect.model import SIZE, YoloV3Tiny
+from workers.detect.fields import Labels
+from workers.detect.model import SIZE, STRIDE, YoloV3Tiny
 from workers.detect.suppression import Suppression
 from workers.detect.yolo import Yolo
-from workers.detect.yolo_config import YoloConfig
+from workers.detect.yolo_config import MAX_ANCHOR, MAX_CLASSES, MAX_SIDE, YoloConfig
 from workers.detect.yolo_v1 import ImageClassifier
 from workers.runtime.tensors import read_tensors, write_tensors
 
-MAX_SIDE, MAX_CLASSES, MAX_BOXES = 4096, 10_000, 100
-Pixels = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Pixels = Annotated[int, Field(ge=1, le=MAX_ANCHOR)]
+MAX_METRICS = MAX_CLASSES + 100  # one of each class, and others
+MetricName = Annotated[str, Field(max_length=220)]  # that of a class, and of what is measured
+SHOWN = 80  # characters of a name in a text, which may be as long as the file
 CLASSIFIER = "atelier-yolo-classifier-1"
 
 
@@ -34,7 +37,7 @@ class Detector:
     @property
     def side(self) -> int:
         """Pixels of the square the network sees."""
-        return self.network.config.side if isinstance(self.network, Yolo) else SIZE
+        return self.network.config.side if isinstance(self.network, Yolo) else self.network.side
 
     def list_facts(self) -> dict[str, Any]:
         """What lists of models show of it."""
@@ -51,10 +54,10 @@ class Common(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-    names: list[str]
+    names: Labels
     bordered: bool
     suppression: Suppression
-    metrics: dict[str, float] = Field(default_factory=dict)
+    metrics: dict[MetricName, float] = Field(default_factory=dict, max_length=MAX_METRICS)
 
     @model_validator(mode="after")
     def check(self) -> Self:
@@ -74,10 +77,7 @@ class AboutYolo(Common):
 
     @model_validator(mode="after")
     def check_network(self) -> Self:
-        config = self.network
-        if config.side > MAX_SIDE or config.classes > MAX_CLASSES or config.boxes > MAX_BOXES:
-            raise ValueError("No network is that large.")
-        check_names(self.names, config.classes)
+        check_names(self.names, self.network.classes)
         return self
 
 
@@ -88,6 +88,7 @@ class TinyConfig(BaseModel):
 
     classes: int = Field(ge=1, le=MAX_CLASSES)
     anchors: list[tuple[Pixels, Pixels]] = Field(min_length=6, max_length=6)  # as in YoloV3Tiny
+    side: int = Field(SIZE, ge=STRIDE, le=MAX_SIDE, multiple_of=STRIDE)
 
 
 class AboutTiny(Common):
@@ -124,7 +125,9 @@ def pack_detector(detector: Detector) -> tuple[dict[str, Tensor], dict[str, Any]
     if isinstance(network, Yolo):
         about = AboutYolo(network=network.config, **common)
     else:
-        shape = TinyConfig(classes=network.classes, anchors=list(network.anchors))
+        shape = TinyConfig(
+            classes=network.classes, anchors=list(network.anchors), side=network.side
+        )
         about = AboutTiny(network=shape, **common)
     return network.state_dict(), about.model_dump()
 
@@ -144,15 +147,21 @@ def read_about(told: dict[str, Any]) -> AboutYolo | AboutTiny:
         return READER.validate_json(json.dumps(told))  # strict JSON: no texts for numbers
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{place}: {first['msg']}." if place else first["msg"]) from error
+        place = shorten(".".join(str(part) for part in first["loc"]))
+        why = shorten(first["msg"], 300)
+        raise ValueError(f"{place}: {why}." if place else why) from error
+
+
+def shorten(text: str, length: int = SHOWN) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"
 
 
 def build_empty(about: AboutYolo | AboutTiny) -> Yolo | YoloV3Tiny:
     """The network in eval, without weights that mean anything."""
     if isinstance(about, AboutYolo):
         return Yolo(about.network).eval()
-    network = YoloV3Tiny(about.network.classes, tuple(about.network.anchors)).eval()
+    shape = about.network
+    network = YoloV3Tiny(shape.classes, tuple(shape.anchors), shape.side).eval()
     network.fuse()
     return network
 
@@ -190,5 +199,6 @@ def fill(network: nn.Module, tensors: dict[str, Tensor]) -> None:
     found = {name: (one.shape, one.dtype) for name, one in tensors.items()}
     if wanted != found:
         odd = sorted(dict(wanted.items() ^ found.items()))
-        raise ValueError(f"The weights are not those of the network: {', '.join(odd[:3])}.")
+        shown = ", ".join(shorten(name) for name in odd[:3])
+        raise ValueError(f"The weights are not those of the network: {shown}.")
     network.load_state_dict(tensors, assign=True)

@@ -4,17 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from shared.models import UnknownModel as NoSuchModel
-from shared.models import find_version, read_model
+from shared.models import ModelName
 from workers.detect.detector_file import Detector, save_detector
-from workers.detect.loaded import WORKER, DetectWorker
+from workers.detect.loaded import DetectWorker
 from workers.detect.model_contract import ExportRequest, ExportResult
 from workers.detect.nanodet import NanoDet
 from workers.detect.onnx_file import check_onnx, write_onnx
 from workers.detect.served import Served
 from workers.runtime.answers import answer_each
 from workers.runtime.run import InvalidInput, JobError, Run
-from workers.runtime.trained import UnknownModel
 
 
 def export(
@@ -24,12 +22,18 @@ def export(
 
 
 def _export(worker: DetectWorker, run: Run[ExportRequest]) -> ExportResult:
-    served = worker.detectors.open(run.tenant, run.request.model)
+    detectors, asked = worker.detectors, run.request.model
     if run.request.format == "onnx":
-        return _write_onnx(run, served)
-    if served.name in worker.detectors.published:
-        return _save(run, served, _pack(served))
-    return _save(run, served, _read(worker, run.tenant, served.name))
+        return _write_onnx(run, detectors.open(run.tenant, asked))
+    name = detectors.find_in_use(run.tenant) if asked is None else asked
+    if name in detectors.published:
+        served = detectors.published[name]
+        return _save(run, name, _pack(served), served.side, served.labels)
+    # One of the tenant's own: the file as it was registered, with its metrics.
+    row, content = worker.models.read_file(run.tenant, name)
+    facts = row.origin
+    full_name = str(ModelName(row.name, row.version))
+    return _save(run, full_name, content, facts["side"], facts["classes"])
 
 
 def _write_onnx(run: Run[ExportRequest], served: Served) -> ExportResult:
@@ -40,7 +44,8 @@ def _write_onnx(run: Run[ExportRequest], served: Served) -> ExportResult:
         run.progress(0.5, "checking in onnxruntime")
         checked = check_onnx(served, path)
         run.progress(0.9, "saving")
-        return _save(run, served, path.read_bytes()).model_copy(
+        content = path.read_bytes()
+        return _save(run, served.name, content, served.side, served.labels).model_copy(
             update={
                 "inputs": checked.inputs,
                 "outputs": checked.outputs,
@@ -64,24 +69,16 @@ def _pack(served: Served) -> bytes:
         return path.read_bytes()
 
 
-def _read(worker: DetectWorker, tenant: str, name: str) -> bytes:
-    """One of the tenant's own: the file as it was registered, with its metrics."""
-    try:
-        with worker.sessions.read() as session:
-            row = find_version(session, tenant, WORKER, name)
-        return read_model(worker.blobs, row)
-    except NoSuchModel as error:  # it was deleted since it was opened
-        raise UnknownModel(str(error)) from error
-
-
-def _save(run: Run[ExportRequest], served: Served, content: bytes) -> ExportResult:
+def _save(
+    run: Run[ExportRequest], name: str, content: bytes, side: int, classes: Sequence[str]
+) -> ExportResult:
     return ExportResult(
-        model=served.name,
+        model=name,
         format=run.request.format,
         file=run.save(content),
         bytes=len(content),
-        side=served.side,
-        classes=list(served.labels),
+        side=side,
+        classes=list(classes),
         inputs={},
         outputs={},
     )

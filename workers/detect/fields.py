@@ -5,6 +5,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, Field
 
 from shared.contract import Blob, Message
+from workers.detect.yolo_config import MAX_CLASSES
 
 Published = Literal["nanodet-g", "yolov3-tiny"]
 DEFAULT_MODEL: Published = "nanodet-g"  # what every worker comes with, until a model is promoted
@@ -14,13 +15,17 @@ DEFAULT_MODEL: Published = "nanodet-g"  # what every worker comes with, until a 
 # as from 0.4.
 SCORE_THRESHOLDS: dict[Published, float] = {"nanodet-g": 0.4, "yolov3-tiny": 0.25}
 
-MAX_CLASSES = 1000
-
 
 def _check_own(name: str) -> str:
     if name in get_args(Published):
         raise ValueError(f"{name} comes with Atelier: choose another name")
     return name
+
+
+def _check_shown(label: str) -> str:
+    if not label.isprintable():
+        raise ValueError("it has characters that cannot be shown")
+    return label
 
 
 OwnName = Annotated[
@@ -47,7 +52,7 @@ Model = Annotated[
     ),
 ]
 Xyxy = Annotated[list[float], Field(min_length=4, max_length=4)]
-Label = Annotated[str, Field(min_length=1, max_length=200)]
+Label = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_shown)]
 Labels = Annotated[list[Label], Field(min_length=1, max_length=MAX_CLASSES)]
 Iou = Annotated[
     float,

@@ -6,13 +6,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 
 from workers.detect.darknet import count_floats, load_darknet, tensors_in_file_order
-from workers.detect.detector_file import Detector, load_detector, pack_detector
-from workers.detect.fields import Labels
+from workers.detect.darknet_cfg import parse_cfg
+from workers.detect.detector_file import Detector, load_detector, pack_detector, shorten
 from workers.detect.loaded import DetectWorker
-from workers.detect.model import ANCHORS, YoloV3Tiny
+from workers.detect.model import YoloV3Tiny
 from workers.detect.model_contract import ImportRequest, ImportResult
 from workers.detect.served import KIND
 from workers.detect.suppression import Suppression
@@ -22,11 +21,10 @@ from workers.runtime.spool import spool
 
 MOST_BYTES = 2_000_000_000  # of a file: yolo-v1 has 1.1 GB of weights
 MOST_HEADER = 2**22  # bytes: a thousand classes with long names, twice
-MOST_SIDE, MOST_BOXES = 896, 10  # as detect.train makes; larger ones could fill the memory
+CFG, MOST_OF_CFG = "cfg", 100_000  # its name beside the weights; bytes
+SHOWN = 500  # characters of what is wrong with a file
 # Numbers that a class adds to YOLOv3-tiny: on both grids, a filter and a bias for three anchors.
 NUMBERS_OF_CLASS = 3 * (512 + 1) + 3 * (256 + 1)
-
-LABELS = TypeAdapter(Labels)
 
 
 def bring_in(
@@ -42,11 +40,14 @@ def _bring_in(worker: DetectWorker, run: Run[ImportRequest]) -> ImportResult:
         path = Path(folder) / "file"
         with path.open("wb") as file:
             spool(worker.blobs, run, request.file, file, MOST_BYTES)
+        if request.cfg is not None:
+            with (Path(folder) / CFG).open("wb") as file:
+                spool(worker.blobs, run, request.cfg, file, MOST_OF_CFG)
         run.progress(0.3, "reading the network")
         try:
             detector = read(path, request)
         except (ValueError, RecursionError) as error:  # the latter of JSON a thousand levels deep
-            text = str(error).replace(str(path), "the file")
+            text = shorten(str(error).replace(str(path), "the file"), SHOWN)
             raise InvalidInput(f"This is no detector of the kind {request.kind}: {text}") from error
     run.progress(0.6, "trying it out")
     try_out(detector)
@@ -62,30 +63,18 @@ def _bring_in(worker: DetectWorker, run: Run[ImportRequest]) -> ImportResult:
 
 def read_atelier(path: Path, request: ImportRequest) -> Detector:
     """Raises ValueError, RecursionError and InvalidInput."""
-    if request.classes is not None or request.anchors is not None:
-        raise InvalidInput("classes and anchors are of darknet: a file of Atelier has its own.")
+    if not request.bordered or (request.classes, request.anchors, request.cfg) != (None,) * 3:
+        raise InvalidInput(
+            "classes, anchors, cfg and bordered are of darknet: a file of Atelier has its own."
+        )
     with path.open("rb") as file:  # as safetensors begins: the length of the header
         if int.from_bytes(file.read(8), "little") > MOST_HEADER:
             raise ValueError("it does not begin as a file of safetensors, or is damaged.")
     detector = load_detector(path)
-    check_size(detector)
     if request.score_threshold is None:
         return detector
     own = replace(detector.suppression, score_threshold=request.score_threshold)
     return replace(detector, suppression=own)
-
-
-def check_size(detector: Detector) -> None:
-    """Raises ValueError for one that jobs could not ask for, or would take much memory."""
-    try:
-        LABELS.validate_python(list(detector.names))
-    except ValidationError as error:
-        raise ValueError(f"its classes: {error.errors(include_url=False)[0]['msg']}.") from error
-    boxes = 0 if isinstance(detector.network, YoloV3Tiny) else detector.network.config.boxes
-    if detector.side > MOST_SIDE or boxes > MOST_BOXES:
-        raise ValueError(
-            f"at most {MOST_SIDE} pixels a side and {MOST_BOXES} boxes a cell are served."
-        )
 
 
 def read_darknet(path: Path, request: ImportRequest) -> Detector:
@@ -95,15 +84,26 @@ def read_darknet(path: Path, request: ImportRequest) -> Detector:
     names = tuple(request.classes)
     if len(set(names)) < len(names):
         raise InvalidInput("A class is named twice in classes.")
-    anchors = ANCHORS
-    if request.anchors is not None:
-        anchors = tuple((width, height) for width, height in request.anchors)
-    network = YoloV3Tiny(len(names), anchors).eval()
+    network = build_network(path.with_name(CFG), request, len(names)).eval()
     check_numbers(count_floats(path), network)
     load_darknet(network, path)
     network.fuse()
     threshold = 0.25 if request.score_threshold is None else request.score_threshold
-    return Detector(network, names, bordered=True, suppression=Suppression(threshold))
+    return Detector(network, names, request.bordered, Suppression(threshold))
+
+
+def build_network(cfg: Path, request: ImportRequest, classes: int) -> YoloV3Tiny:
+    """As the file or the request tells it. Raises ValueError and InvalidInput."""
+    if request.cfg is not None:
+        if request.anchors is not None:
+            raise InvalidInput("The cfg tells the anchors: leave anchors out.")
+        told = parse_cfg(cfg.read_bytes().decode("utf-8", "replace"))
+        if told.classes != classes:
+            raise ValueError(f"its .cfg is of {told.classes} classes, not {classes}.")
+        return YoloV3Tiny(classes, told.anchors, told.side)
+    if request.anchors is not None:
+        return YoloV3Tiny(classes, tuple((width, height) for width, height in request.anchors))
+    return YoloV3Tiny(classes)
 
 
 def check_numbers(found: int, network: YoloV3Tiny) -> None:

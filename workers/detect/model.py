@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import fuse_conv_bn_eval
 
-SIZE = 416  # pixels, the side of the square picture
+SIZE = 416  # pixels, the side of the square picture of the published weights
+STRIDE = 32  # pixels of a cell of the coarse grid: every side is a multiple
 Anchors = tuple[tuple[int, int], ...]  # width and height in pixels of the square
 COARSE_ANCHORS: Anchors = ((81, 82), (135, 169), (344, 319))
 # The published weights were trained with (81, 82) on both grids and without (10, 14), whatever
@@ -34,12 +35,15 @@ class ConvBlock(nn.Module):
 
 
 class YoloV3Tiny(nn.Module):
-    """Seven convolutions halve the picture to a 13 x 13 grid; a skip connection serves 26 x 26."""
+    """Convolutions halve the picture to a 13 x 13 grid; a skip connection serves 26 x 26.
 
-    def __init__(self, classes: int = 80, anchors: Anchors = ANCHORS) -> None:
-        """Six anchors, in the order of Darknet's files: three of the fine grid, then the others."""
+    The shapes told are those of the published side of 416 pixels.
+    """
+
+    def __init__(self, classes: int = 80, anchors: Anchors = ANCHORS, side: int = SIZE) -> None:
+        """Six anchors: three of the fine grid, then three of the coarse one."""
         super().__init__()
-        self.classes, self.anchors = classes, anchors
+        self.classes, self.anchors, self.side = classes, anchors, side
         outputs = 3 * (4 + 1 + classes)  # three anchors: a box, an objectness, the classes
         self.trunk = nn.ModuleList(
             [

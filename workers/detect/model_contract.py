@@ -4,11 +4,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from shared.contract import Blob, Message, Task
+from shared.contract import Blob, BlobId, Message, Task
 from workers.detect.fields import DEFAULT_MODEL, FullName, Labels, Model, OwnName, Score
+from workers.detect.yolo_config import MAX_ANCHOR
 
-Size = Annotated[int, Field(ge=1, le=4096)]  # pixels
-Anchor = Annotated[list[Size], Field(min_length=2, max_length=2)]
+Pixels = Annotated[int, Field(ge=1, le=MAX_ANCHOR)]
+Anchor = Annotated[list[Pixels], Field(min_length=2, max_length=2)]
 
 
 class ModelsRequest(Message):
@@ -56,12 +57,23 @@ class ImportRequest(Message):
     )
     name: OwnName = "detector"
     classes: Labels | None = Field(None, description="Of darknet: the lines of its .names file.")
+    cfg: BlobId | None = Field(
+        None,
+        description="Of darknet: its .cfg, which tells the anchors, their masks, and the side of "
+        "the pictures. Without it the side is 416.",
+    )
     anchors: list[Anchor] | None = Field(
         None,
         min_length=6,
         max_length=6,
-        description="Of darknet: width and height of the six anchors of its .cfg, in its order; "
-        "by default those of the published weights.",
+        description="Of darknet, instead of cfg: width and height of three anchors of the fine "
+        "grid, then three of the coarse one, masks applied; by default those of the published "
+        "weights.",
+    )
+    bordered: bool = Field(
+        True,
+        description="Of darknet: it was trained on pictures that kept their shape, between grey "
+        "borders. False: stretched over the square, as AlexeyAB's Darknet does by default.",
     )
     score_threshold: Score | None = Field(
         None, description="Used where a job gives none; by default the file's, or 0.25."

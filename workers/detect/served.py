@@ -62,6 +62,11 @@ class Detectors:
                 raise
             return self._open(tenant, now)  # the other was deleted in between
 
+    def find_name(self, tenant: str, asked: str | None) -> str:
+        """The full name of what `open` would open now; loads nothing. Raises UnknownModel."""
+        name = self.find_in_use(tenant) if asked is None else asked
+        return name if name in self.published else self.models.find_name(tenant, name)
+
     def check(self, tenant: str, name: str) -> None:
         """Load one of the tenant's own from its file. Raises UnknownModel."""
         self.models.open(tenant, name, KIND, self._build, afresh=True)

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from shared.contract import Message, Task
 from workers.detect.fields import Format, Iou, LabelledZip, Model, OwnName, Score, Seed
+from workers.detect.yolo_config import MAX_BOXES, MAX_GRID, MAX_SIDE
 
 DAY = 86_400.0  # seconds
 
@@ -24,15 +25,15 @@ class TrainRequest(Message):
     pretrained: bool = Field(
         True, description="Of efficientnet-lite0: start from weights learned on ImageNet."
     )
-    side: int = Field(224, ge=32, le=896, description="Pixels of the square the network sees.")
+    side: int = Field(224, ge=32, le=MAX_SIDE, description="Pixels of the square the network sees.")
     grid: int = Field(
         14,
         ge=1,
-        le=56,
+        le=MAX_GRID,
         description="Cells along a side; each can hold one object. side / grid is 16 or 32 pixels, "
         "of the paper's networks 64.",
     )
-    boxes: int = Field(2, ge=1, le=10, description="Boxes that each cell predicts.")
+    boxes: int = Field(2, ge=1, le=MAX_BOXES, description="Boxes that each cell predicts.")
     confidence: Literal["iou", "one"] = Field(
         "iou",
         description="What the score learns to be: the overlap with the object, as in the paper, "

@@ -5,6 +5,11 @@ from typing import Literal
 
 Preset = Literal["yolo-v1", "fast-yolo", "small", "efficientnet-lite0"]
 
+# What a network may have at most, whoever asks for it: larger ones could fill a worker's memory.
+MAX_SIDE, MAX_CLASSES, MAX_BOXES = 896, 1000, 10
+MAX_GRID = 56  # cells along the side, of 16 pixels
+MAX_ANCHOR = 4096  # pixels, of YOLOv3-tiny
+
 # Pixels of the picture a cell may be wide: as often as the convolutions halve their input.
 STRIDES: dict[Preset, tuple[int, ...]] = {
     "yolo-v1": (64,),
@@ -38,6 +43,11 @@ class YoloConfig:
             raise ValueError(f"There is no preset {self.preset!r}; there are {', '.join(STRIDES)}.")
         if min(self.classes, self.grid, self.boxes) < 1:
             raise ValueError("There must be a class, a cell and a box in each cell at least.")
+        if self.side > MAX_SIDE or self.classes > MAX_CLASSES or self.boxes > MAX_BOXES:
+            raise ValueError(
+                f"A network has at most {MAX_SIDE} pixels a side, {MAX_CLASSES} classes, and "
+                f"{MAX_BOXES} boxes a cell."
+            )
         strides = STRIDES[self.preset]
         if self.side not in [self.grid * stride for stride in strides]:
             allowed = " or ".join(str(stride) for stride in strides)

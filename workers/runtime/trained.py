@@ -61,6 +61,16 @@ class TrainedModels:
             self._kept.popitem(last=False)
         return name, cast(T, self._kept[key][0])
 
+    def find_name(self, tenant: str, asked: str) -> str:
+        """The full name, of any kind; loads nothing. Raises UnknownModel."""
+        row = self._find(tenant, asked)
+        return str(models.ModelName(row.name, row.version))
+
+    def read_file(self, tenant: str, asked: str) -> tuple[TrainedModel, bytes]:
+        """What is registered of a model, and its file. Raises UnknownModel."""
+        row = self._find(tenant, asked)
+        return row, self._read_bytes(row)
+
     def check(self, tenant: str, asked: str) -> None:
         """Raises UnknownModel, also if its file is gone or damaged."""
         self._read(self._find(tenant, asked))
@@ -117,14 +127,17 @@ class TrainedModels:
         return model, sum(tensor.nbytes for tensor in tensors.values())
 
     def _read(self, row: TrainedModel) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        try:
-            content = models.read_model(self.blobs, row)
-        except models.UnknownModel as error:
-            raise UnknownModel(str(error)) from error
+        content = self._read_bytes(row)
         with TemporaryDirectory() as folder:
             path = Path(folder) / FILE
             path.write_bytes(content)
             return read_tensors(path)
+
+    def _read_bytes(self, row: TrainedModel) -> bytes:
+        try:
+            return models.read_model(self.blobs, row)
+        except models.UnknownModel as error:
+            raise UnknownModel(str(error)) from error
 
 
 def change_registry(

@@ -49,6 +49,7 @@ def test_a_folder_is_sent_as_a_zip_and_what_was_learned_is_shown(
     assert result.exit_code == 0, result.output
     assert "model\tbears@1\n" in result.stdout
     assert "metrics map50\t0.9\n" in result.stdout
+    assert "score threshold\t0.35\n" in result.stdout
     assert "objects bear\t5\n" in result.stdout
     assert {file.name: file.read_bytes() for file in Path("out").iterdir()} == {
         "bears@1-curve.jpg": CURVE,
@@ -183,15 +184,25 @@ def test_weights_of_darknet_are_brought_in_with_their_classes_and_anchors(
     assert (request["kind"], request["score_threshold"]) == ("darknet", 0.3)
 
 
+def test_a_cfg_is_sent_beside_the_weights(run: CliRunner, detect: FakeDetect) -> None:
+    for name in ("d.weights", "d.cfg"):
+        Path(name).write_text(name)
+    call(run, "import", "d.weights", "--kind", "darknet", "--cfg", "d.cfg", "--stretched")
+    (request,) = detect.requests("import")
+    assert detect.api.blobs[request["cfg"]] == b"d.cfg"
+    assert (request["bordered"], "anchors" in request) == (False, False)
+
+
 @pytest.mark.parametrize(
     "options",
     [
         ["--anchors", "10,14, 23"],
+        ["--cfg", "missing.cfg"],
         ["--anchors", "a,b"],
         ["--classes", "missing.names"],
         ["--kind", "pickle"],
     ],
-    ids=["few", "letters", "names", "kind"],
+    ids=["few", "cfg", "letters", "names", "kind"],
 )
 def test_what_cannot_be_read_is_a_usage_error(
     run: CliRunner, api: FakeApi, options: list[str]

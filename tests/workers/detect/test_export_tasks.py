@@ -6,13 +6,14 @@ import pytest
 import torch
 from onnxruntime import InferenceSession
 
-from shared.models import ModelName, delete_model
+from shared.models import ModelName, delete_model, promote_model
 from tests.workers.detect.desk import Desk, make_detector
 from workers.detect.detector_file import Detector, load_detector
 from workers.detect.export_tasks import export
 from workers.detect.import_tasks import bring_in
 from workers.detect.loaded import WORKER
 from workers.detect.model_contract import ExportRequest, ImportRequest
+from workers.runtime import trained
 from workers.runtime.run import Cancelled
 
 
@@ -92,6 +93,18 @@ def test_a_published_network_that_cannot_be_imported_is_offered_as_onnx(sqlite_d
     refusal = sqlite_desk.refuse(export, ExportRequest(model="nanodet-g", format="atelier"))
     assert refusal[0] == "invalid_input"
     assert "export it as onnx" in refusal[1]
+
+
+def test_a_file_of_atelier_is_taken_out_without_opening_it(sqlite_desk: Desk, monkeypatch):
+    name = sqlite_desk.register(make_detector("cat"))
+    sqlite_desk.change(
+        lambda session: promote_model(session, sqlite_desk.tenant, WORKER, ModelName.parse(name))
+    )
+    monkeypatch.setattr(trained, "read_tensors", None)  # which opening needs
+    result = sqlite_desk.do(export, ExportRequest(format="atelier"))
+    assert (result.model, result.side, result.classes) == (name, 64, ["cat"])
+    with pytest.raises(TypeError):
+        sqlite_desk.do(export, ExportRequest(format="onnx"))
 
 
 @pytest.mark.parametrize("wanted", ["onnx", "atelier"])

@@ -24,11 +24,10 @@ from workers.detect.model_contract import ImportRequest, ModelsRequest
 from workers.detect.model_tasks import models
 from workers.detect.objects_contract import ObjectsRequest
 from workers.detect.objects_tasks import objects
-from workers.detect.yolo import Yolo
-from workers.detect.yolo_config import YoloConfig
 from workers.runtime.tensors import read_tensors, write_tensors
 
 PICTURE = make_pictures(1).pictures[0].read()
+LARGE = {"preset": "small", "classes": 2, "side": 64, "grid": 4, "boxes": 2}
 
 
 def pack(detector: Detector, folder: Path, **about: Any) -> bytes:
@@ -203,8 +202,16 @@ def test_a_truncated_file_is_refused(share, sqlite_desk: Desk, tmp_path: Path):
     [
         ({"names": ["a"]}, "2 classes need as many different names"),
         ({"names": ["a", "a"]}, "2 classes need as many different names"),
-        ({"names": ["a", ""]}, "its classes: String should have at least 1 character"),
-        ({"names": ["a", "b" * 201]}, "its classes: String should have at most 200 characters"),
+        ({"names": ["a", ""]}, "names.1: String should have at least 1 character"),
+        ({"names": ["a", "b" * 201]}, "names.1: String should have at most 200 characters"),
+        ({"names": ["a", "b\x1b[2J"]}, "characters that cannot be shown"),
+        ({"names": ["a", "b\n"]}, "characters that cannot be shown"),
+        ({"metrics": {f"m{n}": 1.0 for n in range(1101)}}, "metrics: Dictionary should have"),
+        ({"metrics": {"m" * 10**6: 1.0}}, "metrics.mmm"),
+        ({"m" * 10**6: 1.0}, "mmm"),
+        ({"format": "m" * 10**6}, "Input tag 'mmm"),
+        ({"network": LARGE | {"side": 912, "grid": 57}}, "at most 896 pixels a side"),
+        ({"network": LARGE | {"boxes": 11}}, "10 boxes a cell"),
         ({"names": ["a", "\ud800"]}, "Invalid JSON"),
         ({"metrics": {"map50": float("nan")}}, "metrics.map50"),
         ({"network": {"preset": "small", "classes": 3, "side": 64, "grid": 4}}, "3 classes need"),
@@ -216,7 +223,19 @@ def test_a_truncated_file_is_refused(share, sqlite_desk: Desk, tmp_path: Path):
 def test_a_description_that_is_not_one_is_refused_by_its_place(
     about, why, sqlite_desk: Desk, tmp_path: Path
 ):
-    assert why in refuse(sqlite_desk, pack(make_detector("a", "b"), tmp_path, **about))
+    told = refuse(sqlite_desk, pack(make_detector("a", "b"), tmp_path, **about))
+    assert why in told
+    assert len(told) < 700
+
+
+def test_a_weight_with_an_endless_name_is_not_told_in_full(sqlite_desk: Desk, tmp_path: Path):
+    path = tmp_path / "detector.safetensors"
+    save_detector(make_detector("a"), path)
+    tensors, about = read_tensors(path)
+    write_tensors(path, tensors | {"w" * 10**6: torch.zeros(1)}, about)
+    why = refuse(sqlite_desk, path.read_bytes())
+    assert "not those of the network: www" in why
+    assert len(why) < 300
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("-inf")])
@@ -225,13 +244,6 @@ def test_weights_that_are_no_numbers_are_refused(odd, sqlite_desk: Desk, tmp_pat
     bias = detector.network.get_parameter("head.0.bias")
     bias.data[0] = odd
     assert "head.0.bias" in refuse(sqlite_desk, pack(detector, tmp_path))
-
-
-def test_networks_too_large_to_serve_are_refused(sqlite_desk: Desk, tmp_path: Path):
-    for side, grid, boxes in ((912, 57, 2), (64, 4, 11)):
-        network = Yolo(YoloConfig("small", classes=1, side=side, grid=grid, boxes=boxes)).eval()
-        content = pack(Detector(network, ("a",), bordered=False), tmp_path)
-        assert "at most 896 pixels a side and 10 boxes" in refuse(sqlite_desk, content)
 
 
 def test_a_file_longer_than_allowed_is_refused(sqlite_desk: Desk, monkeypatch):
@@ -250,3 +262,5 @@ def test_classes_and_anchors_of_a_file_of_atelier_are_its_own(sqlite_desk: Desk,
     content = pack(make_detector("a"), tmp_path)
     assert "has its own" in refuse(sqlite_desk, content, classes=["b"])
     assert "has its own" in refuse(sqlite_desk, content, anchors=[[1, 1]] * 6)
+    assert "has its own" in refuse(sqlite_desk, content, cfg=sqlite_desk.add(b"[net]"))
+    assert "has its own" in refuse(sqlite_desk, content, bordered=False)

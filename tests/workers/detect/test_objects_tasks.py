@@ -1,6 +1,8 @@
 """Jobs that find the objects of real photographs, and of pictures of any other kind."""
 
 import base64
+import gc
+import weakref
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -17,6 +19,7 @@ from workers.detect.finding import predict
 from workers.detect.loaded import DetectWorker
 from workers.detect.objects_contract import OBJECTS, ObjectsRequest, ObjectsResult
 from workers.detect.objects_tasks import objects
+from workers.runtime import trained
 from workers.runtime.images import decode
 from workers.runtime.trained import UnknownModel
 
@@ -160,6 +163,26 @@ def test_pictures_of_all_tenants_share_a_pass_of_a_published_detector(
     answers = objects(sqlite_desk.worker, [sqlite_desk.make(ask(cat)), theirs])
     assert passes == [2]
     assert answers[0] == answers[1]
+
+
+def test_the_detectors_of_a_batch_are_not_in_memory_together(desk: Desk, photo, monkeypatch):
+    names = [desk.register(make_detector("a", seed=seed)) for seed in range(3)]
+    monkeypatch.setattr(trained, "KEPT_BYTES", 1)  # so only the newest is kept
+    networks, alive = [], []
+
+    def count(served, squares):
+        networks.append(weakref.ref(served.network))
+        gc.collect()
+        alive.append(sum(network() is not None for network in networks))
+        return predict(served, squares)
+
+    monkeypatch.setattr(objects_tasks, "predict", count)
+    picture = desk.add(photo("chelsea.png"))
+    asked = [names[place] for place in (0, 1, 0, 2, 1)]
+    answers = desk.do_all(objects, *[ObjectsRequest(picture=picture, model=name) for name in asked])
+    assert [answer.model for answer in answers] == asked
+    assert answers[0].boxes == answers[2].boxes != answers[1].boxes
+    assert alive == [1, 1, 1]
 
 
 def test_a_picture_over_the_pixel_limit_is_refused(sqlite_desk, ask, photo):
