@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 STATM = Path("/proc/self/statm")  # Linux: its first number is the pages that are mapped
+ALLOWED = resource.getrlimit(resource.RLIMIT_AS)  # bytes (soft, hard), outside of any bound
 
 
 @contextmanager
@@ -18,12 +19,15 @@ def bound_memory(room: int) -> Iterator[None]:
     if not STATM.exists():
         yield
         return
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    soft, hard = ALLOWED
     limit = int(STATM.read_text().split()[0]) * resource.getpagesize() + room
     if soft != resource.RLIM_INFINITY:
         limit = min(limit, soft)
     try:
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, ALLOWED)
+    finally:  # the signal of a time limit may raise just before the line above
+        resource.setrlimit(resource.RLIMIT_AS, ALLOWED)

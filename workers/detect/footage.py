@@ -1,7 +1,7 @@
 """The frames of an uploaded video, or of a zip of pictures, one after the other."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryFile
@@ -20,6 +20,7 @@ from workers.runtime.zips import Member, open_zip
 
 MOST_PICTURES = 50_000  # in a zip: zipfile keeps 1 KB of each in memory
 MOST_PICTURE_BYTES = 2**26  # of one picture in a zip
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")  # of pictures in a zip; the rest is left alone
 MOST_UNPACKED = 2**36  # bytes of a zip: its pictures are unpacked one at a time
 
 
@@ -47,8 +48,15 @@ class Footage(Protocol):
     def damaged(self) -> bool:
         """Some of what was read so far could not be decoded."""
 
-    def read(self, every: int) -> Iterator[Frame]:
-        """Every so many of its frames, the first of all first. Raises InvalidInput."""
+    @property
+    def cut(self) -> bool:
+        """More frames were to be read."""
+
+    def read(self, every: int, most: int) -> Iterator[Frame]:
+        """Every so many of its frames, the first of all first, and then `cut` is known.
+
+        Raises InvalidInput if there is none.
+        """
 
     def measure_position(self) -> float:
         """The part of it that was read, in [0, 1]."""
@@ -73,7 +81,7 @@ def _open(
             yield VideoFootage(video)
     else:
         with open_zip(file, MOST_PICTURES, MOST_UNPACKED) as members:
-            yield PictureFootage(members, run.request.fps, max_pixels)
+            yield PictureFootage(members, run.request.fps, max_pixels, run.raise_if_cancelled)
 
 
 class VideoFootage:
@@ -82,13 +90,17 @@ class VideoFootage:
     def __init__(self, video: Video) -> None:
         self.video = video
         self.fps, self.frames = video.fps, video.frames
+        self.cut = False
 
     @property
     def damaged(self) -> bool:
         return self.video.damaged
 
-    def read(self, every: int) -> Iterator[Frame]:
+    def read(self, every: int, most: int) -> Iterator[Frame]:
         for number, (seconds, frame) in enumerate(self.video.decode()):
+            if number == every * most:
+                self.cut = True
+                return
             if number % every == 0:
                 yield Frame(number, seconds, self.video.convert(frame))
 
@@ -99,20 +111,40 @@ class VideoFootage:
 class PictureFootage:
     """The pictures of a zip, in the order in which people count: frame2 before frame10."""
 
-    def __init__(self, members: list[Member], fps: float, max_pixels: int) -> None:
-        if not members:
-            raise InvalidInput("The zip has no pictures in it: add JPEG, PNG or WEBP files.")
-        self.members = sorted(members, key=lambda member: natural_order(str(member.path)))
-        self.fps, self.max_pixels = fps, max_pixels
-        self.frames = len(members)
-        self.damaged = False
+    def __init__(
+        self,
+        members: list[Member],
+        fps: float,
+        max_pixels: int,
+        check_alive: Callable[[], None],
+    ) -> None:
+        pictures = [member for member in members if member.path.suffix.lower() in SUFFIXES]
+        if not pictures:
+            raise InvalidInput(f"The zip has no pictures in it: add files {', '.join(SUFFIXES)}.")
+        self.members = sorted(pictures, key=lambda member: natural_order(str(member.path)))
+        self.fps, self.max_pixels, self.check_alive = fps, max_pixels, check_alive
+        self.frames = len(pictures)
+        self.cut = self.damaged = False
         self.done = 0
 
-    def read(self, every: int) -> Iterator[Frame]:
+    def read(self, every: int, most: int) -> Iterator[Frame]:
+        """What is no picture is left out; the others keep their numbers."""
+        left, refusal = most, None
         for number in range(0, self.frames, every):
-            member = self.members[number]
-            yield Frame(number, number / self.fps, self._decode(member))
+            if not left:
+                self.cut = True
+                return
+            self.check_alive()
             self.done = number + 1
+            try:
+                frame = Frame(number, number / self.fps, self._decode(self.members[number]))
+            except InvalidInput as error:
+                self.damaged, refusal = True, refusal or error
+                continue
+            left -= 1
+            yield frame
+        if left == most:
+            raise InvalidInput(f"No picture of the zip can be used. {refusal}")
 
     def measure_position(self) -> float:
         return self.done / self.frames

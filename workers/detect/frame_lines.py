@@ -1,16 +1,19 @@
 """Keeps what is on each frame: all of it in a file, and parts as events while the job runs."""
 
 import json
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from workers.detect.stream_contract import FrameView, StreamRequest
 from workers.runtime.clock import Clock
-from workers.runtime.run import Run, TooLarge
+from workers.runtime.run import Run
 
-TELL_EVERY = 0.25  # seconds between events
-MOST_TOLD = 2**14  # bytes of lines in an event: the broker keeps 1000 events of a job
+TELL_EVERY = 0.25  # seconds between events, while their lines have room in one
+MOST_TOLD = 2**15  # bytes of lines in an event: the broker keeps 1000 events of a job
+RATE = 2**18  # bytes a second that are told; what goes beyond is in the file alone
+SAVED = 4.0  # seconds of that rate that may be told at once, after less was told
 MOST_BYTES = 2**31  # of the file
 
 
@@ -23,6 +26,7 @@ class FrameLines:
         self.clock = Clock(TELL_EVERY, first=0.0)
         self.waiting: list[dict[str, Any]] = []  # to be told
         self.room = MOST_TOLD
+        self.allowance, self.counted = RATE * SAVED, time.monotonic()  # bytes; when it was so
 
     def __enter__(self) -> "FrameLines":
         return self
@@ -35,21 +39,22 @@ class FrameLines:
     ) -> None:
         self.file.close()
 
-    def add(self, view: FrameView) -> None:
-        """Write its line. It is told soon, if there is room in the next event.
+    @property
+    def full(self) -> bool:
+        return self.file.tell() >= MOST_BYTES
 
-        Raises TooLarge beyond MOST_BYTES.
-        """
-        line = view.model_dump_json()
-        self.file.write(line.encode() + b"\n")
-        if self.file.tell() > MOST_BYTES:
-            raise TooLarge(
-                f"There are more than {MOST_BYTES} bytes of results: raise score_threshold or "
-                '"every", or lower max_detections.'
-            )
-        if len(line) <= self.room:
-            self.room -= len(line)
-            self.waiting.append(json.loads(line))
+    def add(self, view: FrameView) -> None:
+        """Write its line. It is told soon, unless there is more than followers can take."""
+        text = view.model_dump_json()
+        self.file.write(text.encode() + b"\n")
+        line = json.loads(text)
+        size = len(json.dumps(line))  # as events are sent: in ASCII
+        if size > MOST_TOLD or not self._spend(size):
+            return
+        if size > self.room:
+            self.flush()
+        self.room -= size
+        self.waiting.append(line)
 
     def tell(self) -> None:
         """Publish what waits, unless the last event was just now."""
@@ -60,3 +65,13 @@ class FrameLines:
         if self.waiting:
             self.run.tell(self.waiting)
         self.waiting, self.room = [], MOST_TOLD
+
+    def _spend(self, size: int) -> bool:
+        """Whether so many bytes may be told now."""
+        now = time.monotonic()
+        self.allowance = min(self.allowance + RATE * (now - self.counted), RATE * SAVED)
+        self.counted = now
+        if size > self.allowance:
+            return False
+        self.allowance -= size
+        return True

@@ -1,6 +1,6 @@
 """The task that finds the objects in every frame of a video."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -30,6 +30,8 @@ class StreamRequest(Looking):
 class FrameView(Message):
     """What is on one frame: a line of the results."""
 
+    line: int = Field(description="Its place among the frames that are looked at, from 0 on.")
+    model: str = Field(description="What looked. A job that began again may take a newer one.")
     frame: int = Field(description="Its place in the video, from 0 on.")
     seconds: float = Field(description="When it is shown, from the start.")
     width: int
@@ -48,9 +50,13 @@ class StreamResult(Message):
     objects: dict[str, int] = Field(description="Boxes of each label, over all frames.")
     results: str = Field(description="The blob id of NDJSON: a line for each frame.")
     annotated: str | None = Field(None, description="The blob id of an MP4 with the boxes drawn.")
-    cut: bool = Field(description="It was ended by max_frames.")
+    cut: bool = Field(description="It was ended before its end.")
+    reason: Literal["max_frames", "size"] | None = Field(
+        None,
+        description="What cut it: as many frames as asked for, or the longest file that is kept.",
+    )
     damaged: bool = Field(
-        False, description="Part of the video could not be decoded: frames are missing."
+        False, description="Part of it could not be decoded: frames or pictures are missing."
     )
 
 

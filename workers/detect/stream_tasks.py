@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from PIL import Image
 
@@ -28,7 +28,7 @@ BATCH = 8  # frames that share a pass of the detector
 BATCH_PIXELS = 2**24  # of their pictures together: large ones get smaller batches
 PREVIEW = (640, 640)  # pixels, at most
 CHUNK = 2**20  # bytes
-MOST_STORED = 2**33  # bytes of a file; the writers stop before
+MOST_STORED = 2**33  # bytes of a file; the writers are full before
 
 
 def stream(
@@ -65,22 +65,27 @@ class Watching:
         self.size = (0, 0)  # of the first frame
         self.looked = 0  # frames
         self.objects: Counter[str] = Counter()
-        self.cut = False
+        self.reason: Literal["max_frames", "size"] | None = None  # why it ended before its end
 
     def watch(self) -> None:
-        """Look at all frames. Raises InvalidInput, TooLarge, Cancelled."""
+        """Look at all frames, or as many as may be. Raises InvalidInput, TooLarge, Cancelled."""
         asked = self.run.request
-        frames = self.footage.read(asked.every)
+        frames = self.footage.read(asked.every, asked.max_frames)
         with ExitStack() as open_files:
             lines = open_files.enter_context(FrameLines(self.lines_path, self.run))
             video = None
             if asked.annotate:
                 writer = VideoWriter(self.video_path, self.footage.fps / asked.every)
                 video = open_files.enter_context(writer)
-            for batch in split(islice(frames, asked.max_frames)):
+            for batch in split(frames):
                 self._look(batch, lines, video)
+                if lines.full or (video and video.full):
+                    self.reason = "size"
+                    break
+                del batch  # before the next frames are decoded
             lines.flush()
-            self.cut = next(frames, None) is not None
+        if self.footage.cut:
+            self.reason = "max_frames"
 
     def answer(self, worker: DetectWorker) -> StreamResult:
         """Store the files."""
@@ -94,7 +99,8 @@ class Watching:
             objects=dict(self.objects.most_common()),
             results=self._store(worker, self.lines_path),
             annotated=annotated,
-            cut=self.cut,
+            cut=self.reason is not None,
+            reason=self.reason,
             damaged=self.footage.damaged,
         )
 
@@ -105,6 +111,8 @@ class Watching:
         for frame, (_, fit), (boxes, scores) in zip(batch, fitted, predictions, strict=True):
             found = name_boxes(self.served, self.search, fit, boxes, scores)
             view = FrameView(
+                line=self.looked,
+                model=self.served.name,
                 frame=frame.number,
                 seconds=round(frame.seconds, 3),
                 width=frame.picture.width,

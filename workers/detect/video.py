@@ -1,5 +1,6 @@
 """Decodes video files from outside with FFmpeg: few formats, one thread, bounded frames."""
 
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -10,6 +11,7 @@ import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.sidedata.sidedata import SideData
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -36,11 +38,7 @@ MOST_PIXELS = 4096 * 2304  # of a frame: decoders keep 17 of them (H.264, 4:4:4,
 INDEX_BYTES = 2**29  # for the list of the packets: an MP4 of 600 bytes may ask for 3 GB
 UNKNOWN_FPS = 25.0  # where the file does not say
 LONGEST_PAUSE = 3600.0  # seconds between two frames; a longer one is a damaged time stamp
-TURNS = {  # by quarters, counter-clockwise
-    1: Image.Transpose.ROTATE_90,
-    2: Image.Transpose.ROTATE_180,
-    3: Image.Transpose.ROTATE_270,
-}
+MATRIX = struct.Struct("=2i4x2i")  # of display: the first two columns of its first two rows
 ADVICE = "Convert it to MP4 with H.264, which every video editor writes."
 
 
@@ -119,10 +117,14 @@ class Video:
             )
 
     def convert(self, frame: VideoFrame) -> Image.Image:
-        """The upright RGB picture."""
-        picture = Image.fromarray(np.asarray(frame.to_ndarray(format="rgb24")))
-        turns = round(frame.rotation / 90) % 4
-        return picture.transpose(TURNS[turns]) if turns else picture
+        """The upright RGB picture, of square pixels."""
+        width = round(frame.width * (self.stream.sample_aspect_ratio or 1))
+        if not 0 < width * frame.height <= self.max_pixels:  # nobody films like that
+            width = frame.width
+        pixels = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
+        picture = Image.fromarray(np.asarray(pixels))
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+        return _turn(picture, bytes(matrix)) if isinstance(matrix, SideData) else picture
 
     def measure_position(self) -> float:
         """The part of the file that was read, in [0, 1]."""
@@ -203,3 +205,16 @@ def _advance(last: float, seconds: float | None, step: float) -> float:
     if seconds is None or not last < seconds < last + LONGEST_PAUSE:
         return last + step
     return seconds
+
+
+def _turn(picture: Image.Image, matrix: bytes) -> Image.Image:
+    """As the matrix of display has it, rounded to quarter turns; it may also mirror."""
+    x_to_x, x_to_y, y_to_x, y_to_y = MATRIX.unpack_from(matrix)
+    if abs(x_to_y) > abs(x_to_x):
+        picture = picture.transpose(Image.Transpose.TRANSPOSE)
+        x_to_x, y_to_y = y_to_x, x_to_y
+    if x_to_x < 0:
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if y_to_y < 0:
+        picture = picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    return picture

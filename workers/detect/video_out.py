@@ -11,8 +11,6 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image, ImageOps
 
-from workers.runtime.run import TooLarge
-
 MUXER = {"movflags": "+faststart", "fflags": "+bitexact"}  # which names no program that wrote it
 TICKS = 90_000  # time stamps per second
 LONGEST = 3600 * TICKS  # that a frame is shown: MP4 has 32 bits for it
@@ -59,11 +57,12 @@ class VideoWriter:
             self.container.mux(self.stream.encode(None))
         self.closing.close()
 
-    def add(self, picture: Image.Image, seconds: float) -> None:
-        """Show the RGB picture from then on, which is later than the one before; an hour at most.
+    @property
+    def full(self) -> bool:
+        return self.written >= MOST_BYTES
 
-        Raises TooLarge beyond MOST_BYTES.
-        """
+    def add(self, picture: Image.Image, seconds: float) -> None:
+        """Show the RGB picture from then on, later than the one before; an hour at most."""
         if self.stream is None:
             self.stream = self._start(choose_size(*picture.size))
         size = (self.stream.width, self.stream.height)
@@ -79,11 +78,6 @@ class VideoWriter:
         packets = self.stream.encode(frame)
         self.container.mux(packets)
         self.written += sum(packet.size for packet in packets)
-        if self.written > MOST_BYTES:
-            raise TooLarge(
-                f"The video with the boxes is longer than {MOST_BYTES} bytes: look at fewer frames "
-                'with "every", or ask for no video with "annotate": false.'
-            )
 
     def _start(self, size: tuple[int, int]) -> VideoStream:
         rate = Fraction(min(max(self.fps, 1.0), 240.0)).limit_denominator(1001)

@@ -1,7 +1,7 @@
 """Objects in the frames of a video: told while it is read, kept in files at the end."""
 
 import json
-import tracemalloc
+import weakref
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -12,8 +12,8 @@ from PIL import Image
 
 from tests.workers.detect.desk import Desk
 from tests.workers.detect.videos import draw_greys, make_video, make_zip, pan, write_png
-from workers.detect import frame_lines, stream_tasks
-from workers.detect.footage import natural_order
+from workers.detect import footage, frame_lines, stream_tasks, video_out
+from workers.detect.footage import Frame
 from workers.detect.objects_contract import ObjectsRequest
 from workers.detect.objects_tasks import objects
 from workers.detect.stream_contract import FrameView, StreamRequest, StreamResult
@@ -47,6 +47,8 @@ def test_the_cat_is_found_in_every_frame(desk: Desk, cats: list[Image.Image]):
     lines = read_lines(desk, result)
     assert [line.frame for line in lines] == list(range(20))
     assert [line.seconds for line in lines] == [number / 10 for number in range(20)]
+    assert [line.line for line in lines] == list(range(20))
+    assert {line.model for line in lines} == {"nanodet-g"}
     assert all("cat" in [box.label for box in line.boxes] for line in lines)
     assert (result.model, result.frames, result.fps) == ("nanodet-g", 20, 10)
     assert (result.width, result.height) == (400, 300)
@@ -72,34 +74,6 @@ def test_the_lines_are_told_in_order_while_it_runs(sqlite_desk: Desk, cats: list
     assert sqlite_desk.lines == [
         json.loads(line) for line in sqlite_desk.read(result.results).decode().splitlines()
     ]
-
-
-def test_an_event_has_no_more_lines_than_there_is_room_for(
-    sqlite_desk: Desk, cats: list[Image.Image], monkeypatch: pytest.MonkeyPatch
-):
-    """What is not told is in the file all the same."""
-    monkeypatch.setattr(frame_lines, "MOST_TOLD", 2000)
-    events: list[list[dict[str, Any]]] = []
-    run = sqlite_desk.make(
-        StreamRequest(video=sqlite_desk.add(make_video(cats)), score_threshold=0.05)
-    )
-    run.tell = events.append
-    [result] = stream(sqlite_desk.worker, [run])
-    sizes = [sum(len(json.dumps(line, separators=(",", ":"))) for line in told) for told in events]
-    assert sizes
-    assert max(sizes) <= 2000
-    assert sum(len(told) for told in events) < len(read_lines(sqlite_desk, result)) == 20
-
-
-def test_events_are_at_most_four_a_second(
-    sqlite_desk: Desk, cats: list[Image.Image], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(frame_lines, "TELL_EVERY", 3600.0)
-    events: list[list[dict[str, Any]]] = []
-    run = sqlite_desk.make(StreamRequest(video=sqlite_desk.add(make_video(cats))))
-    run.tell = events.append
-    stream(sqlite_desk.worker, [run])
-    assert [len(told) for told in events] == [8, 12]  # at once, and at the end
 
 
 def test_the_annotated_video_has_every_frame_at_its_time(
@@ -133,7 +107,30 @@ def test_it_ends_after_the_frames_that_were_asked_for(
 ):
     result = ask(sqlite_desk, make_video(cats), max_frames=most, annotate=False)
     assert (result.frames, result.cut) == (min(most, 20), cut)
+    assert result.reason == ("max_frames" if cut else None)
     assert sqlite_desk.progress[-1] == 1
+
+
+@pytest.mark.parametrize(("most", "cut"), [(2, True), (3, False)])
+def test_it_is_cut_only_if_another_frame_was_to_be_looked_at(
+    most: int, cut: bool, sqlite_desk: Desk
+):
+    """Of frames 0, 7 and 14 the last is not the end of the video."""
+    result = ask(sqlite_desk, make_video(draw_greys(20)), every=7, max_frames=most)
+    assert (result.frames, result.cut) == (most, cut)
+
+
+@pytest.mark.parametrize(("module", "most"), [(frame_lines, 3000), (video_out, 20_000)])
+def test_it_ends_where_a_file_is_as_long_as_may_be(
+    module: Any, most: int, sqlite_desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "MOST_BYTES", most)
+    noise = [Image.effect_noise((320, 240), 200).convert("RGB") for _ in range(80)]
+    result = ask(sqlite_desk, make_video(noise), score_threshold=0.01)
+    assert 0 < result.frames < 80
+    assert (result.cut, result.reason) == (True, "size")
+    assert len(read_lines(sqlite_desk, result)) == result.frames
+    assert len(read_video(sqlite_desk, result)) == result.frames
 
 
 def test_wishes_are_those_of_pictures(sqlite_desk: Desk, cats: list[Image.Image]):
@@ -187,37 +184,6 @@ def test_another_tenants_video_is_gone_too(sqlite_desk: Desk):
     assert sqlite_desk.refuse(stream, StreamRequest(video=video))[0] == "invalid_input"
 
 
-def test_pictures_of_a_zip_come_in_the_order_in_which_people_count(sqlite_desk: Desk):
-    names = ["a/frame10.png", "a/frame9.png", "a/frame1.png", "b/frame2.png"]
-    sizes = {name: 20 + place for place, name in enumerate(names)}
-    files = {name: write_png(Image.new("RGB", (size, 8))) for name, size in sizes.items()}
-    result = ask(sqlite_desk, make_zip(files), fps=4)
-    lines = read_lines(sqlite_desk, result)
-    assert [line.width for line in lines] == [22, 21, 20, 23]
-    assert [line.seconds for line in lines] == [0, 0.25, 0.5, 0.75]
-    assert result.fps == 4
-    assert len(read_video(sqlite_desk, result)) == 4
-
-
-def test_numbers_in_paths_are_compared_by_value():
-    paths = ["f10", "f9", "f010a", "f", "f٣", "9" * 5000, "f09"]
-    assert sorted(paths, key=natural_order) == ["9" * 5000, "f", "f09", "f9", "f10", "f010a", "f٣"]
-
-
-def test_a_bad_picture_in_a_zip_is_named(sqlite_desk: Desk):
-    good = write_png(Image.new("RGB", (8, 8)))
-    video = sqlite_desk.add(make_zip({"1.png": good, "deep/2.png": good[:40], "3.png": good}))
-    code, text = sqlite_desk.refuse(stream, StreamRequest(video=video))
-    assert code == "invalid_input"
-    assert text.startswith("deep/2.png: ")
-
-
-def test_a_zip_without_pictures_is_refused(sqlite_desk: Desk):
-    for files in ({}, {"__MACOSX/1.png": b"x"}):
-        video = sqlite_desk.add(b"PK\x03\x04" if not files else make_zip(files))
-        assert sqlite_desk.refuse(stream, StreamRequest(video=video))[0] == "invalid_input"
-
-
 def test_progress_names_the_frames_and_shows_one(sqlite_desk: Desk, cats: list[Image.Image]):
     ask(sqlite_desk, make_video(cats))
     assert sqlite_desk.progress == [0.4, 0.8, 1.0]
@@ -241,16 +207,20 @@ def test_large_frames_get_smaller_batches(
     assert len(sqlite_desk.steps) == 7
 
 
-def test_memory_does_not_grow_with_the_frames(sqlite_desk: Desk):
-    """Four times as many frames of 0.2 MB take no more memory."""
+def test_no_more_frames_are_kept_than_are_looked_at_together(
+    sqlite_desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    made: list[weakref.ref[Frame]] = []
+    most = 0
 
-    def measure(count: int) -> int:
-        content = make_video(draw_greys(count, (320, 240)))
-        tracemalloc.start()
-        ask(sqlite_desk, content)
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        return most
+    class CountedFrame(Frame):
+        def __init__(self, *what: Any) -> None:
+            nonlocal most
+            super().__init__(*what)
+            made.append(weakref.ref(self))
+            most = max(most, sum(frame() is not None for frame in made))
 
-    measure(8)
-    assert measure(32) < measure(8) + 10**6
+    monkeypatch.setattr(footage, "Frame", CountedFrame)
+    ask(sqlite_desk, make_video(draw_greys(40)))
+    assert len(made) == 40
+    assert most <= stream_tasks.BATCH + 1

@@ -9,7 +9,6 @@ from PIL import Image
 from tests.workers.detect.videos import draw_greys, find_middle_grey, grey_of
 from workers.detect import video_out
 from workers.detect.video_out import MOST_SIDE, VideoWriter, choose_size
-from workers.runtime.run import TooLarge
 
 
 def write(path: Path, pictures: list[Image.Image], times: list[float], fps: float = 25) -> Path:
@@ -100,10 +99,14 @@ def test_no_frame_is_shown_for_more_than_an_hour(tmp_path: Path):
     assert times == pytest.approx([0, 3600, 7200], abs=0.01)
 
 
-def test_a_video_over_the_limit_is_refused_with_what_to_do(
+def test_it_is_full_at_its_longest_and_whole_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(video_out, "MOST_BYTES", 1000)
-    noise = [Image.effect_noise((320, 240), 200).convert("RGB") for _ in range(60)]
-    with pytest.raises(TooLarge, match="every"):
-        write(tmp_path / "out.mp4", noise, [number / 25 for number in range(60)])
+    monkeypatch.setattr(video_out, "MOST_BYTES", 50_000)
+    path, written = tmp_path / "out.mp4", 0
+    with VideoWriter(path, 25) as writer:
+        while not writer.full:
+            noise = Image.effect_noise((320, 240), 200).convert("RGB")
+            writer.add(noise, written / 25)
+            written += 1
+    assert 1 < written == len(read(path))

@@ -32,6 +32,8 @@ def make_video(
     fps: int = 25,
     times: Sequence[float] | None = None,  # seconds of each
     turn: int = 0,  # degrees, counter-clockwise, for the player to turn it
+    mirrored: bool = False,  # left and right, after it is turned
+    aspect: Fraction | None = None,  # width of a pixel by its height
     options: dict[str, str] | None = None,  # of the encoder
 ) -> bytes:
     container_name, encoder = KINDS[kind]
@@ -47,8 +49,10 @@ def make_video(
                 stream.codec_context.thread_count = 1
                 if times:
                     stream.codec_context.time_base = Fraction(1, 1000)
-                if turn:
-                    stream.set_display_rotation(turn)
+                if aspect:
+                    stream.codec_context.sample_aspect_ratio = aspect
+                if turn or mirrored:
+                    stream.set_display_rotation(turn, hflip=mirrored)
             frame = av.VideoFrame.from_image(picture)
             if times:
                 frame.pts, frame.time_base = round(times[place] * 1000), Fraction(1, 1000)
