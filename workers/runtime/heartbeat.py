@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +76,9 @@ class Heartbeat(threading.Thread):
                 self.tick()
             except (SQLAlchemyError, OSError) as error:  # nothing to do: the lease decides
                 log.warning("heartbeat failed", error=str(error))
+            except MemoryError:  # of what the job does just now; a word of it may find no room too
+                with suppress(MemoryError):
+                    log.warning("heartbeat failed", error="out of memory")
             self._ended.wait(TICK)
 
     def tick(self) -> None:

@@ -47,10 +47,35 @@ def work_on_a_broken_disk(settings: Settings) -> None:
         time.sleep(0.05)
 
 
+def run_out_of_memory(settings: Settings) -> None:
+    """Ends well once the heart beats, though at first every beat finds no room."""
+    heart = Heartbeat(settings, open_db(settings.database), "quiz")
+    beat, beats = heart.tick, 0
+
+    def tick() -> None:
+        nonlocal beats
+        beats += 1
+        if beats < 5:
+            bytearray(2**62)
+        beat()
+
+    heart.tick = tick  # type: ignore[method-assign]
+    heart.start()
+    while not (settings.home / "quiz.alive").exists():
+        time.sleep(0.05)
+
+
+CASES = {
+    "stuck": be_stuck,
+    "orphan": be_orphaned,
+    "broken": work_on_a_broken_disk,
+    "full": run_out_of_memory,
+}
+
 if __name__ == "__main__":
     home = Path(sys.argv[2])
     chosen = Settings(home=home / "state", DATABASE_URL=f"sqlite:///{home}/heart.db", heartbeat=0.1)
     migrate(chosen.database)
     if sys.argv[1] == "broken":
         chosen.home.touch()
-    {"stuck": be_stuck, "orphan": be_orphaned, "broken": work_on_a_broken_disk}[sys.argv[1]](chosen)
+    CASES[sys.argv[1]](chosen)

@@ -119,10 +119,10 @@ def test_a_process_shows_itself_while_the_rows_of_its_jobs_are_locked(
 
 
 @pytest.mark.parametrize(
-    ("case", "status"), [("stuck", -signal.SIGKILL), ("orphan", 0), ("broken", 0)]
+    ("case", "status"), [("stuck", -signal.SIGKILL), ("orphan", 0), ("broken", 0), ("full", 0)]
 )
 def test_a_real_heart(case: str, status: int, tmp_path: Path):
-    """A stuck call and a lost parent end the process; a disk that is away for a while does not.
+    """A stuck call and a lost parent end the process; no disk or memory for a while does not.
 
     An orphan keeps the pipe of its output open: the run is over when it, too, has ended.
     """
@@ -135,4 +135,4 @@ def test_a_real_heart(case: str, status: int, tmp_path: Path):
         check=False,
     )
     assert done.returncode == status, done.stderr
-    assert ("heartbeat failed" in done.stdout) == (case == "broken")
+    assert ("heartbeat failed" in done.stdout) == (case in ("broken", "full"))
