@@ -20,6 +20,7 @@ from services.client.detect_options import (
 )
 from services.client.photo_jobs import export_json, find_or_leave, run_batch, save_drawn
 from services.client.report import Report
+from services.client.requests import check_request
 
 app = typer.Typer()
 
@@ -66,6 +67,7 @@ def objects(
         raise leave("--save needs the results: leave out --no-wait.", USAGE)
     found = find_or_leave(photos)
     options = describe_look(model, score, iou, maximum, classes, class_agnostic, decay)
+    check_request(TASK, options)
     if save:
         options["annotate"] = True
     with connect() as client:

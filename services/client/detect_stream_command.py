@@ -2,7 +2,8 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,11 +23,17 @@ from services.client.detect_options import (
 )
 from services.client.detect_pictures import send_video
 from services.client.job import JobEvent
+from services.client.requests import check_request
 from services.client.watch import Watch
 
 app = typer.Typer()
 
 TASK = "detect.stream"
+CUT = {  # by the reason in a result
+    "max_frames": "More frames were not looked at: --max-frames says how many are.",
+    "size": "It was ended early, as its results are as long as may be: choose a higher --every or "
+    "--score, a lower --max, or no --save.",
+}
 
 
 @app.command()
@@ -68,9 +75,10 @@ def stream(
         "fps": fps,
         "annotate": save is not None,
     }
+    check_request(TASK, options)
     if save:
         check_folder_of(save)
-    lines = Lines(every)
+    lines = Lines()
     with connect() as client:
         result = _follow(client, {"video": send_video(client, video), **options}, lines)
         lines.write_rest(client, result)
@@ -79,10 +87,16 @@ def stream(
     if as_json:
         write_json({**result, "saved": str(save) if save else None})
         return
-    if result["damaged"]:
-        tell("The video is damaged: frames are missing.")
+    _tell_what_is_missing(result)
     found = ", ".join(f"{count} x {label}" for label, count in result["objects"].items())
     tell(f"{result['frames']} frames, {result['model']}: {found or 'nothing'}.")
+
+
+def _tell_what_is_missing(result: dict[str, Any]) -> None:
+    if result["damaged"]:
+        tell("Part of it is damaged: frames are missing.")
+    if result["cut"]:
+        tell(CUT[result["reason"]])
 
 
 def _follow(client: Client, request: dict[str, Any], lines: "Lines") -> dict[str, Any]:
@@ -95,36 +109,46 @@ def _follow(client: Client, request: dict[str, Any], lines: "Lines") -> dict[str
 
 
 class Lines:
-    """Writes each frame once and in order, though events are lost and a job may start again.
+    """Writes each line once and in order, though events are lost and a job may start again.
 
-    After a gap nothing is written until the job has ended; its result has every frame.
+    After a gap, or if another detector goes on, nothing is written until the job has ended; its
+    result has every line.
     """
 
-    def __init__(self, every: int) -> None:
-        self.every = every  # frames from one line to the next
-        self.last = -every  # the frame of the last line written
-        self.count = 0
-        self._gap = False
+    def __init__(self) -> None:
+        self.count = 0  # lines written
+        self.model: str | None = None  # that they are of
+        self._live = True
 
     def take(self, event: JobEvent) -> None:
         if event.name == "partial":
             for line in event.data["lines"]:
-                self._gap = self._gap or line["frame"] > self.last + self.every
-                if not self._gap:
-                    self._write([line])
+                if self._live:
+                    self._take(line)
 
     def write_rest(self, client: Client, result: dict[str, Any]) -> None:
-        """The frames that no event told."""
+        """The lines that no event told; all of them if those before are of another detector."""
+        if self.model not in (None, result["model"]):
+            tell(f"The lines so far are of {self.model}. Here are all again, of {result['model']}.")
+            self.count = 0
         if self.count < result["frames"]:
             with tempfile.TemporaryDirectory() as folder:
                 file = client.download(result["results"], Path(folder) / "frames.ndjson")
-                self._write(_read_lines(file))
+                for line in islice(_read_lines(file), self.count, None):
+                    write_json(line)
 
-    def _write(self, lines: Iterable[dict[str, Any]]) -> None:
-        for line in lines:
-            if line["frame"] > self.last:
-                write_json(line)
-                self.last, self.count = line["frame"], self.count + 1
+    def _take(self, line: dict[str, Any]) -> None:
+        missing = line["line"] - self.count
+        self.model = self.model or line["model"]
+        if line["model"] != self.model:
+            self._live = False
+            tell(f"The job began again with {line['model']}: its lines follow at the end.")
+        elif missing > 0:
+            self._live = False
+            tell(f"{missing} frames are not shown live; the rest follows at the end.")
+        elif missing == 0:
+            write_json(line)
+            self.count += 1
 
 
 def _read_lines(file: Path) -> Iterator[dict[str, Any]]:

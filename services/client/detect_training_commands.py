@@ -12,6 +12,7 @@ from services.client.detect_options import Data, Format, Iou, Json, Model, Name
 from services.client.detect_pictures import send_labelled
 from services.client.facts import show_facts
 from services.client.photo_jobs import make_folder
+from services.client.requests import check_request
 from services.client.watch import run_task
 
 app = typer.Typer()
@@ -98,8 +99,14 @@ def train(
     ] = 20,
     seed: Annotated[int, typer.Option(min=0, max=2**31)] = 0,
     score: Annotated[
-        float, typer.Option(min=0, max=1, help="Of the model in use: less certain is left out.")
-    ] = 0.25,
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Of the model in use: less certain is left out. By default the best F1 on "
+            "held-out pictures.",
+        ),
+    ] = None,
     save: Annotated[
         Path, typer.Option(metavar="DIR", help="Put the pictures of the curves here.")
     ] = Path(),
@@ -133,6 +140,7 @@ def train(
         "seed": seed,
         "score_threshold": score,
     }
+    check_request("detect.train", options)
     make_folder(save)
     with connect() as client:
         request = {"data": send_labelled(client, data), **options}
@@ -186,6 +194,7 @@ def evaluate(
         "interpolation": interpolation,
         "inclusive": inclusive,
     }
+    check_request("detect.evaluate", options)
     if save:
         make_folder(save)
     with connect() as client:

@@ -11,11 +11,11 @@ CURVE, SAMPLES, FILE = b"a picture of a loss", b"pictures with boxes", b"a file 
 CLASSES = ["bear", "raccoon"]
 
 
-def make_line(frame: int) -> dict[str, Any]:
-    """What is on a frame, as events and results have it."""
+def make_line(frame: int, line: int | None = None, model: str = "nanodet-g") -> dict[str, Any]:
+    """What is on a frame, as events and results have it; the line has its number unless given."""
     box = {"label": "bear", "class_id": 0, "score": 0.5, "xyxy": [1.0, 2.0, 3.0, 4.0]}
     view = {"seconds": frame / 10, "width": 8, "height": 6, "boxes": [box]}
-    return {"frame": frame, **view}
+    return {"line": frame if line is None else line, "model": model, "frame": frame, **view}
 
 
 @dataclass
@@ -69,6 +69,7 @@ class FakeDetect:
             "model": self.add_version(asked["name"]),
             "classes": CLASSES,
             "metrics": {"map50": self.precision, "map50_of_sure": 0.5},
+            "score_threshold": asked["score_threshold"] or 0.35,
             "epochs": asked["epochs"],
             "best_epoch": 3,
             "stopped_early": False,
@@ -99,9 +100,11 @@ class FakeDetect:
 
     def stream(self, asked: dict[str, Any]) -> dict[str, Any]:
         places = range(0, self.frames * asked["every"], asked["every"])
-        lines = "".join(json.dumps(make_line(frame)) + "\n" for frame in places)
+        model = self.find(asked["model"] or "nanodet-g")
+        views = [make_line(frame, line, model) for line, frame in enumerate(places)]
+        lines = "".join(json.dumps(view) + "\n" for view in views)
         return {
-            "model": self.find(asked["model"] or "nanodet-g"),
+            "model": model,
             "frames": self.frames,
             "fps": 10.0,
             "width": 8,

@@ -50,20 +50,20 @@ def count_downloads(api: FakeApi) -> int:
 
 
 @pytest.mark.parametrize(
-    ("told", "downloads"),
+    ("told", "lost", "downloads"),
     [
-        (tell(range(3), range(3, 8)), 0),
-        (tell(range(3), range(4, 8)), 1),  # frame 3 was lost
-        (tell(range(2, 8)), 1),  # the first were
-        (tell(range(5)), 1),  # the last were
-        (tell(), 1),
-        (tell(range(4), range(6), range(6, 8)), 0),  # the job started again
-        (tell(range(2), range(4, 6), range(8)), 1),  # both
+        (tell(range(3), range(3, 8)), 0, 0),
+        (tell(range(3), range(4, 6), range(7, 8)), 1, 1),  # frame 3 was lost, then 6
+        (tell(range(2, 8)), 2, 1),  # the first were
+        (tell(range(5)), 0, 1),  # the last were
+        (tell(), 0, 1),
+        (tell(range(4), range(6), range(6, 8)), 0, 0),  # the job started again
+        (tell(range(2), range(4, 6), range(8)), 2, 1),  # both
     ],
     ids=["whole", "gap", "late", "short", "silent", "again", "gap and again"],
 )
 def test_each_frame_is_a_line_once_and_in_order(
-    run: CliRunner, detect: FakeDetect, video: str, told: Any, downloads: int
+    run: CliRunner, detect: FakeDetect, video: str, told: Any, lost: int, downloads: int
 ) -> None:
     detect.api.events = told
     result = run.invoke(app, ["detect", "stream", video])
@@ -71,7 +71,8 @@ def test_each_frame_is_a_line_once_and_in_order(
     assert [json.loads(line) for line in result.stdout.splitlines()] == [
         make_line(frame) for frame in range(8)
     ]
-    assert result.stderr == "8 frames, nanodet-g: 8 x bear.\n"
+    gap = f"{lost} frames are not shown live; the rest follows at the end.\n"
+    assert result.stderr == gap * (lost > 0) + "8 frames, nanodet-g: 8 x bear.\n"
     assert count_downloads(detect.api) == downloads
     (request,) = detect.requests("stream")
     assert detect.api.blobs[request["video"]] == b"a video of bears"
@@ -79,7 +80,8 @@ def test_each_frame_is_a_line_once_and_in_order(
 
 
 def test_frames_may_be_left_out(run: CliRunner, detect: FakeDetect, video: str) -> None:
-    detect.api.events = tell(range(0, 24, 3))
+    lines = [make_line(frame, line) for line, frame in enumerate(range(0, 24, 3))]
+    detect.api.events = [("0", "partial", {"lines": lines})]
     result = run.invoke(app, ["detect", "stream", video, "--every", "3"])
     frames = [json.loads(line)["frame"] for line in result.stdout.splitlines()]
     assert frames == list(range(0, 24, 3))
@@ -122,13 +124,23 @@ def test_a_folder_of_pictures_is_sent_as_a_zip(
         assert archive.namelist() == ["a.png", "b.jpg"]
 
 
-@pytest.mark.parametrize("arguments", [["missing.mp4"], ["bears.mp4", "--save", "no/boxes.mp4"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["missing.mp4"],
+        ["bears.mp4", "--save", "no/boxes.mp4"],
+        ["bears.mp4", "--max", "1001"],
+        ["bears.mp4", "--class", "x" * 201],
+        ["bears.mp4", "--max-frames", "200001"],
+    ],
+)
 def test_what_cannot_be_done_is_a_usage_error_before_the_work(
     run: CliRunner, detect: FakeDetect, video: str, arguments: list[str]
 ) -> None:
     assert video in os.listdir()
     assert run.invoke(app, ["detect", "stream", *arguments]).exit_code == 2
     assert not detect.api.jobs
+    assert not detect.api.blobs
 
 
 def test_frames_that_could_not_be_decoded_are_said(
@@ -137,6 +149,37 @@ def test_frames_that_could_not_be_decoded_are_said(
     answer = detect.api.answers["detect.stream"]
     detect.api.answers["detect.stream"] = lambda asked: answer(asked) | {"damaged": True}
     assert "damaged" in run.invoke(app, ["detect", "stream", video]).stderr
+
+
+@pytest.mark.parametrize(("reason", "said"), [("max_frames", "--max-frames"), ("size", "--every")])
+def test_a_video_that_was_cut_is_said_and_why(
+    run: CliRunner, detect: FakeDetect, video: str, reason: str, said: str
+) -> None:
+    answer = detect.api.answers["detect.stream"]
+    cut = {"cut": True, "reason": reason}
+    detect.api.answers["detect.stream"] = lambda asked: answer(asked) | cut
+    assert said in run.invoke(app, ["detect", "stream", video]).stderr
+
+
+@pytest.mark.parametrize("told", [range(8), range(2)], ids=["told", "told in part"])
+def test_lines_of_another_detector_are_not_mixed_with_those_before(
+    run: CliRunner, detect: FakeDetect, video: str, told: range
+) -> None:
+    """The job began again after another version was put in use."""
+    detect.add("bears@2")
+    before = [make_line(frame, model="bears@1") for frame in range(4)]
+    lines = [make_line(frame, model="bears@2") for frame in told]
+    detect.api.events = [("0", "partial", {"lines": before}), ("1", "partial", {"lines": lines})]
+    result = run.invoke(app, ["detect", "stream", video, "--model", "bears"])
+    assert result.exit_code == 0, result.output
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        *before,
+        *[make_line(frame, model="bears@2") for frame in range(8)],
+    ]
+    again = "The job began again with bears@2: its lines follow at the end.\n"
+    assert result.stderr.startswith(
+        again + "The lines so far are of bears@1. Here are all again, of bears@2.\n"
+    )
 
 
 def test_a_failure_is_said_after_the_lines_that_came(
