@@ -33,10 +33,11 @@ def demo() -> None:
     settings = read_settings()
     pull_missing(DEMOS, settings.weights)
     folder = settings.home.resolve() / "demo"
+    own = find_stack(settings) is None
     try:
         with open_stack(settings) as stack, Client(stack.address, stack.api_key) as client:
             folder.mkdir(exist_ok=True)
-            scene = Scene(client, settings.weights, folder)
+            scene = Scene(client, settings.weights, folder, own)
             rows = run_demos(DEMOS, scene)
             columns = ("worker", "input", "result", "took")
             write_table(columns, [(w, r.what, r.result, f"{r.seconds:.2f} s") for w, r in rows])
@@ -88,6 +89,7 @@ def run_demos(demos: tuple[Demo, ...], scene: Scene) -> list[tuple[str, Row]]:
                 for row in results:
                     rows.append((demo.worker, row))
                     bars.advance(bar)
+            bars.update(bar, total=bars.tasks[bar].completed)  # it may be fewer
     return rows
 
 

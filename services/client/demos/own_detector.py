@@ -1,6 +1,7 @@
 """The part of the demo of detect that trains a network, puts it in use, and deletes it again."""
 
 from collections.abc import Generator
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -20,29 +21,47 @@ TRAINING = {  # some seconds on one core
 }
 GOOD = 0.5  # mean average precision that it must reach
 UNSEEN = 7  # the seed of a picture that it was not shown
+PATIENCE = 10.0  # seconds for a job that undoes another
 JOBS = 6  # train, look, promote, look, roll back, delete
 
 
 def use_own_detector(scene: Scene) -> Generator[Row, None, None]:
-    """Nothing stays, and what was in use is so again: the stack may be one in use.
+    """Nothing stays. In a stack that others may use, the network is never the one in use.
 
     Raises DemoFailed if the network finds too little.
     """
     data = scene.client.upload(pack_rectangles(PICTURES, seed=1))["id"]
     result, seconds = run_job(scene, "detect.train", {**TRAINING, "data": data})
-    model, before = result["model"], _find_in_use(run_job(scene, "detect.models", {})[0])
+    model = result["model"]
     try:
         yield _show_training(scene, result, seconds)
         yield _look(scene, model, by_name=True)
+        if scene.own:
+            yield from _put_in_use(scene, model)
+    except BaseException:
+        _undo(scene, "detect.forget", model)
+        raise
+    result, seconds = run_job(scene, "detect.forget", {"model": model})
+    yield Row(f"delete {model}", f"{len(result['models'])} models are left", seconds)
+
+
+def _put_in_use(scene: Scene, model: str) -> Generator[Row, None, None]:
+    """What was in use is so again afterwards."""
+    before = _find_in_use(run_job(scene, "detect.models", {})[0])
+    try:
         yield _promote(scene, model)
         yield _look(scene, model, by_name=False)
         yield _promote(scene, before)
     except BaseException:
-        scene.client.submit("detect.promote", {"model": before})  # nobody waits for it
-        scene.client.submit("detect.forget", {"model": model})
+        _undo(scene, "detect.promote", before)
         raise
-    result, seconds = run_job(scene, "detect.forget", {"model": model})
-    yield Row(f"delete {model}", f"{len(result['models'])} models are left", seconds)
+
+
+def _undo(scene: Scene, task: str, model: str) -> None:
+    """Waited for, as the stack may be stopped next."""
+    job = scene.client.submit(task, {"model": model})
+    with suppress(TimeoutError):
+        scene.client.wait(job.id, PATIENCE)
 
 
 def _show_training(scene: Scene, result: dict[str, Any], seconds: float) -> Row:

@@ -5,8 +5,10 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from services.client.client import Client
+from services.client.job import Job
 
 
 class DemoFailed(Exception):
@@ -20,6 +22,7 @@ class Scene:
     client: Client
     files: Path  # holds the pinned files a demo names
     folder: Path  # takes its pictures
+    own: bool = False  # the stack was started for the demo: nobody else uses its models
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Demo:
 
     worker: str
     files: tuple[str, ...]  # pinned files that the jobs and the worker need
-    jobs: int
+    jobs: int  # at most
     run: Callable[
         [Scene], Generator[Row, None, None]
     ]  # one row as each job ends; raises DemoFailed
@@ -49,11 +52,20 @@ def run_job(
     fields: Mapping[str, Any],
     files: Mapping[str, Path | list[Path]] | None = None,
 ) -> tuple[dict[str, Any], float]:
-    """(the result, seconds it took). Raises DemoFailed."""
+    """(the result, seconds it took). Ctrl-C cancels the job. Raises DemoFailed."""
     started = time.monotonic()
-    client = scene.client
-    job = client.submit_files(task, files, fields) if files else client.submit(task, fields)
-    job = client.wait(job.id)
+    client, key = scene.client, uuid4().hex
+
+    def submit() -> Job:
+        if files:
+            return client.submit_files(task, files, fields, idempotency_key=key)
+        return client.submit(task, fields, idempotency_key=key)
+
+    try:
+        job = client.wait(submit().id)
+    except KeyboardInterrupt:  # perhaps it was not accepted yet: the same key gives the same job
+        client.cancel(submit().id)
+        raise
     if not job.succeeded:
         raise DemoFailed(f"{task}: {job.reason}")
     return job.result or {}, time.monotonic() - started

@@ -1,8 +1,10 @@
 """What `atelier demo` runs, and how it fails."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -11,7 +13,7 @@ from services.catalog import find_workers
 from services.client import Client
 from services.client.cli import app
 from services.client.demo import run_demos
-from services.client.demos import DEMOS
+from services.client.demos import DEMOS, own_detector
 from services.client.demos import detect as detect_demo
 from services.client.demos import faces as faces_demo
 from services.client.demos import text as text_demo
@@ -20,7 +22,7 @@ from services.client.demos.own_detector import UNSEEN
 from services.client.demos.rectangles import draw_rectangle
 from services.client.demos.scene import DemoFailed, Scene
 from shared.weights import load_catalog
-from tests.services.client.fake_api import DRAWN, FakeApi
+from tests.services.client.fake_api import DRAWN, FakeApi, JobFailed
 from tests.services.client.fake_detect import SAMPLES, FakeDetect
 from tests.services.client.fake_faces import FakeFaces
 from tests.services.client.fake_text import FakeText
@@ -45,7 +47,7 @@ def scene(client: Client, detect: FakeDetect, tmp_path: Path) -> Scene:
     detect.api.labels = {show(name): label for name, label in plain}
     rectangle, drawn = draw_rectangle(Random(UNSEEN))
     detect.api.labels[rectangle] = drawn.label
-    return Scene(client, files, folder)
+    return Scene(client, files, folder, own=True)
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +109,50 @@ def test_a_model_that_was_in_use_is_so_again(scene: Scene, detect: FakeDetect) -
     assert [m["model"] for m in detect.models if m["in_use"]] == ["raccoons@3"]
 
 
+def test_a_stack_that_others_use_keeps_its_model_in_use(scene: Scene, detect: FakeDetect) -> None:
+    rows = run_demos((detect_demo.DEMO,), replace(scene, own=False))
+    assert len(rows) < detect_demo.JOBS
+    assert not detect.requests("promote")
+    assert len(detect.requests("forget")) == 1
+    assert len(detect.models) == 1
+
+
+def test_a_network_is_not_kept_if_the_models_cannot_be_listed(
+    scene: Scene, detect: FakeDetect
+) -> None:
+    def fail(_: dict[str, Any]) -> dict[str, Any]:
+        raise JobFailed("worker_error", "The worker stopped.")
+
+    detect.api.answers["detect.models"] = fail
+    with pytest.raises(DemoFailed, match=r"detect\.models: worker_error"):
+        run_demos((detect_demo.DEMO,), scene)
+    assert len(detect.requests("forget")) == len(detect.models) == 1
+
+
+@pytest.mark.parametrize("moment", ["submit", "wait"])
+def test_ctrl_c_cancels_the_training(
+    scene: Scene, detect: FakeDetect, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Also one that was just accepted: no answer said so."""
+    whole, hit = getattr(scene.client, moment), False
+
+    def interrupt(*arguments: Any, **options: Any) -> Any:
+        nonlocal hit
+        answer = whole(*arguments, **options) if moment == "submit" else None
+        trained = [job for job in detect.api.jobs.values() if job["task"] == "detect.train"]
+        if trained and not hit:
+            hit = True
+            raise KeyboardInterrupt
+        return answer or whole(*arguments, **options)
+
+    monkeypatch.setattr(scene.client, moment, interrupt)
+    detect.api.hold = True
+    with pytest.raises(KeyboardInterrupt):
+        list(own_detector.use_own_detector(scene))
+    (job,) = detect.api.jobs.values()
+    assert (job["task"], job["state"]) == ("detect.train", "cancelled")
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [("precision", "mean average precision of demo-rectangles@1 is 0.30"), ("label", "Not blue")],
@@ -120,8 +166,6 @@ def test_a_detector_that_finds_too_little_fails_the_demo_and_is_not_kept(
         del detect.api.labels[draw_rectangle(Random(UNSEEN))[0]]
     with pytest.raises(DemoFailed, match=reason):
         run_demos((detect_demo.DEMO,), scene)
-    for job_id in detect.api.jobs:
-        scene.client.wait(job_id)
     assert [model["model"] for model in detect.models if model["in_use"]] == ["nanodet-g"]
     assert len(detect.models) == 1
 
