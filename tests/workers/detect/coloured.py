@@ -39,7 +39,8 @@ def hold(path: str, picture: Image.Image, labels: Labels, part: str = "") -> Lab
     file = BytesIO()
     picture.save(file, "PNG")
     digest = hashlib.sha256(picture.tobytes()).hexdigest()
-    return LabelledPicture(path, picture.width, picture.height, labels, part, digest, file.getvalue)
+    read = lambda most=None: file.getvalue()[:most]  # noqa: E731
+    return LabelledPicture(path, picture.width, picture.height, labels, part, digest, read)
 
 
 def write_yolo(folder: Path, count: int, part: str = "train", seed: int = 0) -> None:

@@ -22,7 +22,7 @@ def break_after(picture: LabelledPicture, reads: int) -> LabelledPicture:
     """The same, but its file is damaged once it was read so often."""
     content = [picture.read()] * reads
     path, size = picture.path, (picture.width, picture.height)
-    read = lambda: content.pop() if content else b"damaged"  # noqa: E731
+    read = lambda most: content.pop()[:most] if content else b"damaged"  # noqa: E731
     return LabelledPicture(path, *size, picture.labels, "", picture.digest, read)
 
 
