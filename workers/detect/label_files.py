@@ -21,8 +21,8 @@ Files = Mapping[PurePosixPath, Read]  # by their path in the data set
 def quote(said: object) -> str:
     """What a file says, fit to be repeated in an error.
 
-    >>> quote("cat\n" + "s" * 100)
-    "'cat\\nssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssss...'"
+    >>> quote("three dogs")
+    "'three dogs'"
     """
     text = str(said)
     return repr(text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "...")
