@@ -1,7 +1,8 @@
 """The detectors that jobs can choose from: those that come with Atelier, and a tenant's own."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from workers.runtime.trained import TrainedModels, UnknownModel
 
 KIND = "detector"  # of all models of this worker in the registry
 Network = Yolo | YoloV3Tiny | NanoDet
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,21 +53,11 @@ class Detectors:
 
     def open(self, tenant: str, asked: str | None) -> Served:
         """None: the one the tenant promoted, or else DEFAULT_MODEL. Raises UnknownModel."""
-        if asked is not None:
-            return self._open(tenant, asked)
-        name = self.find_in_use(tenant)
-        try:
-            return self._open(tenant, name)
-        except UnknownModel:
-            now = self.find_in_use(tenant)
-            if now == name:
-                raise
-            return self._open(tenant, now)  # the other was deleted in between
+        return self._look_up(tenant, asked, self._open)
 
     def find_name(self, tenant: str, asked: str | None) -> str:
         """The full name of what `open` would open now; loads nothing. Raises UnknownModel."""
-        name = self.find_in_use(tenant) if asked is None else asked
-        return name if name in self.published else self.models.find_name(tenant, name)
+        return self._look_up(tenant, asked, self._find_name)
 
     def check(self, tenant: str, name: str) -> None:
         """Load one of the tenant's own from its file. Raises UnknownModel."""
@@ -76,6 +68,21 @@ class Detectors:
         with self.models.sessions.read() as session:
             promoted = find_promoted(session, tenant, self.models.worker)
         return DEFAULT_MODEL if promoted is None else str(promoted)
+
+    def _look_up(self, tenant: str, asked: str | None, find: Callable[[str, str], T]) -> T:
+        if asked is not None:
+            return find(tenant, asked)
+        name = self.find_in_use(tenant)
+        try:
+            return find(tenant, name)
+        except UnknownModel:
+            now = self.find_in_use(tenant)
+            if now == name:
+                raise
+            return find(tenant, now)  # the other was deleted in between
+
+    def _find_name(self, tenant: str, name: str) -> str:
+        return name if name in self.published else self.models.find_name(tenant, name)
 
     def _open(self, tenant: str, name: str) -> Served:
         if name in self.published:

@@ -96,8 +96,9 @@ def test_a_deleted_detector_is_gone_and_the_default_is_in_use_again(desk: Desk):
             open_name(desk, asked)
 
 
+@pytest.mark.parametrize("only_name", [False, True])
 def test_one_that_is_deleted_while_it_is_looked_up_costs_the_job_nothing(
-    sqlite_desk: Desk, monkeypatch
+    only_name, sqlite_desk: Desk, monkeypatch
 ):
     name = sqlite_desk.register(make_detector("a"))
     put_in_use(sqlite_desk, name)
@@ -110,7 +111,11 @@ def test_one_that_is_deleted_while_it_is_looked_up_costs_the_job_nothing(
         return found
 
     monkeypatch.setattr(served, "find_promoted", look_up_and_be_late)
-    assert open_name(sqlite_desk) == DEFAULT_MODEL
+    if only_name:
+        detectors = sqlite_desk.worker.detectors
+        assert detectors.find_name(sqlite_desk.tenant, None) == DEFAULT_MODEL
+    else:
+        assert open_name(sqlite_desk) == DEFAULT_MODEL
 
 
 def test_a_file_that_is_gone_is_said_also_where_no_detector_was_named(desk: Desk):
