@@ -116,6 +116,9 @@ def test_a_detector_of_another_kind_takes_nothing_over():
         ({"grid": 0, "side": 0}, "at least"),
         ({"side": 416}, "64 pixels for each of its 7 cells, not 416"),
         ({"preset": "small", "side": 200}, "16 or 32 pixels"),
+        ({"side": 960, "grid": 15}, "at most 896 pixels a side"),
+        ({"classes": 1001}, "1000 classes"),
+        ({"boxes": 11}, "10 boxes a cell"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(numbers, told):
