@@ -35,8 +35,6 @@ from workers.runtime.run import InvalidInput, JobError, Run, TooLarge
 
 SURE = 0.5  # the score from which a detector is sure
 MAX_BOXES = 500_000  # of all pictures; the COCO evaluation takes 1.6 kB for each
-MAX_OBJECTS = 1_000_000  # of all pictures
-MAX_IN_PICTURE = 10_000  # objects; every box is compared with each of them
 PIXELS_OF_BOX = 48  # of the square, at least, for each box of NanoDet and of YOLOv3-tiny
 
 
@@ -50,7 +48,6 @@ def _evaluate(worker: DetectWorker, run: Run[EvaluateRequest]) -> EvaluateResult
     served = worker.detectors.open(run.tenant, run.request.model)
     with open_data(worker, run) as opened:
         data = choose_part(opened, run.request.part)
-        check_count(data)
         check_labels(served, data)
         found = look_at_all(served, data, run)
     return measure(served, data, found, run)
@@ -67,16 +64,6 @@ def choose_part(data: LabelledPictures, part: str | None) -> LabelledPictures:
             "There are no objects to find: label some that are neither difficult nor a crowd."
         )
     return chosen
-
-
-def check_count(data: LabelledPictures) -> None:
-    """Raises TooLarge before anything is compared."""
-    counts = [len(picture.labels) for picture in data.pictures]
-    if sum(counts) > MAX_OBJECTS or max(counts) > MAX_IN_PICTURE:
-        raise TooLarge(
-            f"There are {sum(counts)} objects, up to {max(counts)} in a picture; {MAX_OBJECTS} and "
-            f"{MAX_IN_PICTURE} can be measured at once."
-        )
 
 
 def check_labels(served: Served, data: LabelledPictures) -> None:

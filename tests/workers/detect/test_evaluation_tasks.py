@@ -215,9 +215,8 @@ def test_an_unknown_model_is_refused_before_the_data_is_read(sqlite_desk):
     assert "detect.models" in why
 
 
-@pytest.mark.parametrize("limit", ["MAX_BOXES", "MAX_OBJECTS", "MAX_IN_PICTURE"])
-def test_more_than_fits_into_memory_is_refused(limit, sqlite_desk, monkeypatch):
-    monkeypatch.setattr(evaluation_tasks, limit, 1)
+def test_more_than_fits_into_memory_is_refused(sqlite_desk, monkeypatch):
+    monkeypatch.setattr(evaluation_tasks, "MAX_BOXES", 1)
     serve(sqlite_desk, (0.9, 0, *CAT), (0.8, 0, *DOG))
     files = label([("cat", CAT), ("cat", DOG)])
     assert sqlite_desk.refuse(evaluate, ask(sqlite_desk, files))[0] == "too_large"
