@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +19,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 LOCAL_SUFFIXES = (*SUFFIXES, ".pgm")  # the format of most old face collections
 MAX_FILES = 20_000
 MAX_BYTES = 2 * 2**30  # of all files of a zip, unpacked
+MAX_FILE = 2**27  # bytes of one of them
 MAX_PIXELS = 4_000_000_000  # of all pictures together: minutes of decoding
 
 Cut = Callable[[Image.Image, int], np.ndarray]  # picture, side -> (side, side, 3) uint8 RGB
@@ -81,7 +83,7 @@ def read_zip(content: bytes, side: int, cut: Cut = fit_square) -> FaceFolders:
     or MAX_PIXELS.
     """
     with open_zip(BytesIO(content), MAX_FILES, MAX_BYTES) as members:
-        files = [(member.path, member.read) for member in members]
+        files = [(member.path, partial(member.read, MAX_FILE)) for member in members]
         return _gather(_choose(files, SUFFIXES), side, cut, decode, MAX_PIXELS)
 
 

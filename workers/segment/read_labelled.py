@@ -63,7 +63,7 @@ def _bound(member: Member) -> Callable[[], bytes]:
         size = member.info.file_size
         if size > MAX_FILE:
             raise TooLarge(f"{member.path} has {size} bytes, more than {MAX_FILE}.")
-        return member.read()
+        return member.read(MAX_FILE)
 
     return read
 
