@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.detect_train import (
     LESSONS,
-    TARGET,
+    TARGETS,
     Lesson,
     choose_parts,
     judge,
@@ -18,6 +18,9 @@ from bench.options import Options
 from tests.workers.detect.coloured import make_pictures, write_yolo
 from workers.detect.efficientnet_lite import build_trunk
 from workers.detect.labelled import LabelledPictures
+
+
+TARGET = TARGETS[0]
 
 
 def cell(lesson: Lesson, **found: float) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def test_every_seed_must_reach_the_target_in_time() -> None:
 def test_what_was_not_trained_is_not_judged() -> None:
     other = cell(LESSONS[-1], **{"mAP50": 0.5, "cpu s": 10.0})
     (note,) = judge([other])
-    assert note.startswith("raccoon, small from scratch: mAP50 0.500")
+    assert note.startswith("raccoon, efficientnet-lite0 from scratch: mAP50 0.500")
 
 
 def test_classes_are_told_with_their_average_precision() -> None:

@@ -34,7 +34,8 @@ def inline(content: bytes) -> str:
     return "data:application/octet-stream;base64," + base64.b64encode(content).decode()
 
 
-PICTURE, LABELLED, HELLO = make_picture(), pack(YOLO), b"hello, world"
+PICTURE, HELLO = make_picture(), b"hello, world"
+LABELLED = pack({**YOLO, "labels/val/c.txt": "0 0.5 0.5 0.5 0.5\n"})
 NO_LABELS = pack({"a.jpg": make_picture(), "notes.md": "none"})
 NO_OBJECTS = pack(without(YOLO, "labels/train/a.txt"))
 LEAVING = pack({"../../a.jpg": make_picture()})
@@ -105,7 +106,7 @@ DAMAGED = LABELLED[: len(LABELLED) // 2]
         ),
         ("detect.stream", {"video": inline(LABELLED), "every": 0}, "invalid-request", "every"),
         ("detect.promote", {"model": "nobody@1"}, "unknown_model", "detect.models"),
-        ("detect.promote", {"model": "yolov3-tiny"}, "invalid_input", "nanodet-g"),
+        ("detect.promote", {"model": "yolov3-tiny"}, "invalid-request", "nanodet-g"),
         ("detect.promote", {"model": "detector"}, "invalid-request", "model"),
         ("detect.forget", {"model": "nobody@1"}, "unknown_model", "detect.models"),
         ("detect.forget", {"model": "nanodet-g"}, "invalid-request", "model"),

@@ -106,5 +106,5 @@ def test_a_long_job_runs_in_a_process_of_another_queue(database: Sessions):
 
 def test_a_worker_with_long_tasks_has_a_program_for_them():
     assert list_queues("faces") == ["faces", "faces-long"]
-    assert list_queues("detect") == ["detect"]
+    assert list_queues("detect") == ["detect", "detect-long"]
     assert set(list_queues("")) >= {"detect", "faces", "faces-long"}
