@@ -19,7 +19,6 @@ from tests.workers.detect.coloured import make_pictures, write_yolo
 from workers.detect.efficientnet_lite import build_trunk
 from workers.detect.labelled import LabelledPictures
 
-
 TARGET = TARGETS[0]
 
 
