@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -30,25 +30,26 @@ from workers.detect.train_options import (
     split_parts,
 )
 from workers.detect.validation import LEAST_SCORE, measure
-from workers.detect.weights import (
-    as_one_batch,
-    check_weights,
-    digest,
-    fix_chance,
-    make_network,
-    make_optimiser,
-    move_average,
-)
+from workers.detect.weights import check_weights, make_network
 from workers.detect.yolo_loss import yolo_loss
 from workers.runtime.checkpoints import CHECKPOINT, read_checkpoint
-from workers.runtime.clock import Clock
 from workers.runtime.tensors import copy_weights, write_parts
+from workers.runtime.training import (
+    as_one_batch,
+    digest,
+    fix_chance,
+    hold_back,
+    make_optimiser,
+    move_average,
+    pack_optimiser,
+    run_through,
+    unpack_optimiser,
+)
 
 CPU = torch.device("cpu")
 FORMAT = 1  # of a checkpoint
 REPORT_EVERY = 0.5  # seconds
 SAVE_EVERY = 10.0  # seconds between checkpoints
-SAVING = 20  # times as long as saving took, training goes on before the next time
 
 
 def train(
@@ -75,32 +76,6 @@ def train(
     return run_through(training, report, report_every, save_every)
 
 
-def run_through(
-    training: "Training",
-    report: Callable[[Progress], None],
-    report_every: float = REPORT_EVERY,
-    save_every: float = SAVE_EVERY,
-) -> Trained:
-    """As `train`, for those who look at the network meanwhile."""
-    training.resume()
-    reporting, saving = Clock(report_every, first=0.0), Clock(save_every)
-
-    def look_up() -> None:
-        if training.rank == 0 and reporting.is_due():
-            report(training.describe())
-
-    while not training.is_over():
-        training.advance(look_up)
-        if training.has_seen_all():
-            training.end_epoch(look_up)
-            reporting.due = 0.0
-        look_up()
-        if saving.is_due() or training.is_over():
-            training.save()
-            saving.wait(SAVING)
-    return training.finish()
-
-
 class Training:
     """One run: the network, its optimiser, and how far they are."""
 
@@ -125,7 +100,13 @@ class Training:
         self.network = make_network(options, trunk).to(device)
         self.average = copy.deepcopy(self.network).eval()
         self.best = copy_weights(self.average)
-        self.optimiser = make_optimiser(self.network, options)
+        self.optimiser = make_optimiser(
+            self.network,
+            options.optimiser,
+            options.learning_rate,
+            options.momentum,
+            options.weight_decay,
+        )
         self.history: list[Epoch] = []
         self.rank, self.world = 0, 1
         self.joint: nn.Module = self.network
@@ -187,15 +168,9 @@ class Training:
                 watch()
             batch = draw_batch(self.learning, part, options.network, options.augmentation, chance)
             last = number == len(parts) - 1
-            with nullcontext() if last else self._hold_back():
+            with nullcontext() if last else hold_back(self.joint):
                 terms += self._learn(batch.to(self.device), len(part) / len(rows), number)
         return terms
-
-    def _hold_back(self) -> AbstractContextManager[None]:
-        """The gradients stay in this process until those of its last part."""
-        if isinstance(self.joint, DistributedDataParallel):
-            return self.joint.no_sync()
-        return nullcontext()
 
     def _learn(self, batch: Batch, share: float, number: int) -> Tensor:
         """Add a part's gradients; answers with the terms of its loss (5,), as parts of the sum."""
@@ -260,10 +235,8 @@ class Training:
             "average": self.average.state_dict(),
             "best": self.best,
             "sums": {"terms": self.sums},
+            **pack_optimiser(self.optimiser),
         }
-        for place, state in self.optimiser.state_dict()["state"].items():
-            own = {key: value for key, value in state.items() if value is not None}
-            parts[f"optimiser.{place}"] = own
         about = {
             "origin": self.origin,
             "history": [asdict(epoch) for epoch in self.history],
@@ -283,8 +256,7 @@ class Training:
         self.start_epoch()
         self.place = about["place"]
         self.sums.copy_(parts.pop("sums")["terms"])
-        states = {int(part.removeprefix("optimiser.")): own for part, own in parts.items()}
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": states})
+        unpack_optimiser(self.optimiser, parts)
 
     def finish(self) -> Trained:
         network = copy.deepcopy(self.average).cpu()

@@ -19,7 +19,7 @@ from workers.detect.loaded import DetectWorker
 from workers.detect.sample_pictures import Samples, draw_history, draw_progress
 from workers.detect.served import KIND
 from workers.detect.suppression import Suppression
-from workers.detect.train import Training, run_through
+from workers.detect.train import REPORT_EVERY, SAVE_EVERY, Training
 from workers.detect.train_options import Diverged, Progress, Trained, TrainOptions, split_parts
 from workers.detect.training_contract import TrainRequest, TrainResult
 from workers.detect.training_memory import check_memory
@@ -31,6 +31,7 @@ from workers.runtime.checkpoints import CHECKPOINT, learn_on, open_checkpoints
 from workers.runtime.images import encode_jpeg
 from workers.runtime.reporting import Reporter
 from workers.runtime.run import InvalidInput, JobError, Run
+from workers.runtime.training import run_through
 
 SURE = 0.5  # score; what is found with it or more is counted beside the average precision
 NO_CHANGE = Augmentation(scale=0, shift=0, exposure=1, saturation=1, flip=0)
@@ -130,7 +131,7 @@ def _learn(
         reporter.report(progress.fraction, describe(progress), draw if progress.history else None)
 
     try:
-        trained = run_through(training, report)
+        trained = run_through(training, report, REPORT_EVERY, SAVE_EVERY)
     except Diverged as error:
         raise InvalidInput(f"{error} Nothing was kept.") from error
     trained.network.to(worker.device)

@@ -21,6 +21,7 @@ from workers.faces.siamese import Architecture, SiameseNet, to_faces, to_unit
 from workers.faces.triplets import Mining, contrastive_losses, mine_triplets, triplet_losses
 from workers.runtime.checkpoints import CHECKPOINT, read_checkpoint
 from workers.runtime.tensors import copy_weights, write_parts
+from workers.runtime.training import pack_optimiser, unpack_optimiser
 
 CPU = torch.device("cpu")
 
@@ -178,8 +179,7 @@ class Training:
         if self.rank:
             return
         parts = {"network": self.network.state_dict(), "best": self.best}
-        for place, state in self.optimiser.state_dict()["state"].items():
-            parts[f"optimiser.{place}"] = state
+        parts |= pack_optimiser(self.optimiser)
         about = {"origin": self.origin, "curve": self.curve, "errors": self.errors}
         write_parts(self.checkpoint, parts, about)
 
@@ -190,8 +190,7 @@ class Training:
         parts, about = read_checkpoint(self.checkpoint, self.origin)
         self.network.load_state_dict(parts.pop("network"))
         self.best = parts.pop("best")
-        states = {int(part.removeprefix("optimiser.")): own for part, own in parts.items()}
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": states})
+        unpack_optimiser(self.optimiser, parts)
         self.curve, self.errors = about["curve"], about["errors"]
 
     def describe(self) -> Progress:

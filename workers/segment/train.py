@@ -7,14 +7,13 @@ import torch
 from torch import Tensor
 
 from workers.runtime.checkpoints import CHECKPOINT
-from workers.runtime.clock import Clock
+from workers.runtime.training import run_through
 from workers.segment.labelled import LabelledPictures
 from workers.segment.train_options import Progress, Trained, TrainOptions
 from workers.segment.training import CPU, Training
 
 REPORT_EVERY = 0.5  # seconds
 SAVE_EVERY = 30.0  # seconds between checkpoints
-SAVING = 20  # times as long as saving took, training goes on before the next time
 
 
 def train(
@@ -37,23 +36,7 @@ def train(
     data without classes to learn, a batch that cannot be shared or a network of other classes.
     """
     training = Training(options, data, checkpoint_dir / CHECKPOINT, device, encoder)
-    training.resume()
-    reporting, saving = Clock(report_every, first=0.0), Clock(save_every)
-
-    def look_up() -> None:
-        if training.rank == 0 and reporting.is_due():
-            report(training.describe())
-
-    while not training.is_over():
-        training.advance()
-        if training.has_seen_all():
-            training.end_epoch(look_up)
-            reporting.due = 0.0
-        look_up()
-        if saving.is_due() or training.is_over():
-            training.save()
-            saving.wait(SAVING)
-    return training.finish()
+    return run_through(training, report, report_every, save_every)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from workers.runtime.checkpoints import read_checkpoint
 from workers.runtime.tensors import copy_weights, write_parts
+from workers.runtime.training import (
+    as_one_batch,
+    digest,
+    fix_chance,
+    hold_back,
+    make_optimiser,
+    move_average,
+    pack_optimiser,
+    unpack_optimiser,
+)
 from workers.segment.batches import Batch, Pictures, draw_batch, draw_order
 from workers.segment.fcn import FCN, start_from
 from workers.segment.labelled import LabelledPictures
@@ -30,13 +40,7 @@ from workers.segment.train_options import (
     split_parts,
 )
 from workers.segment.validation import measure_network
-from workers.segment.weights import (
-    as_one_batch,
-    digest,
-    make_network,
-    make_optimiser,
-    move_average,
-)
+from workers.segment.weights import make_network
 
 CPU = torch.device("cpu")
 
@@ -79,7 +83,13 @@ class Training:
         self.network = network.to(self.device)
         self.average = copy.deepcopy(self.network).eval()
         self.best = copy_weights(self.average)
-        self.optimiser = make_optimiser(self.network, self.options)
+        self.optimiser = make_optimiser(
+            self.network,
+            self.options.optimiser,
+            self.options.learning_rate,
+            self.options.momentum,
+            self.options.weight_decay,
+        )
         self.joint: nn.Module = self.network
         if self.world > 1:
             if self.device.type == "cuda":  # which alone can normalise over the processes
@@ -109,11 +119,11 @@ class Training:
     def is_over(self) -> bool:
         return len(self.history) >= self.options.epochs * len(self.options.stages)
 
-    def advance(self) -> None:
-        """One step of the optimiser."""
+    def advance(self, watch: Callable[[], None] = lambda: None) -> None:
+        """One step of the optimiser; `watch` is called between parts, and may raise."""
         self.network.train()
         self.optimiser.zero_grad()
-        loss = self._accumulate(self.order[self.place])
+        loss = self._accumulate(self.order[self.place], watch)
         if not self.options.summed:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
         step = self.step - self.stage * self.options.epochs * len(self.order)
@@ -127,7 +137,7 @@ class Training:
             kept = min(self.options.averaging, (1 + step) / (10 + step))
             move_average(self.average, self.network, 1 - kept)
 
-    def _accumulate(self, rows: np.ndarray) -> Tensor:
+    def _accumulate(self, rows: np.ndarray, watch: Callable[[], None]) -> Tensor:
         """The gradients of a batch, part by part; answers with its loss ().
 
         Of several processes each has its parts, and gets the gradients and the loss of all.
@@ -146,8 +156,10 @@ class Training:
         share = torch.ones_like(pixels) if options.summed else 1 / pixels.clamp(min=1e-12)
         loss = torch.zeros_like(self.sum)
         for number, batch in enumerate(batches):
+            if number:
+                watch()
             last = number == len(batches) - 1
-            with nullcontext() if last else self._hold_back():
+            with nullcontext() if last else hold_back(self.joint):
                 loss += self._learn(batch.to(self.device), share, number)
         return self._add_up(loss)
 
@@ -157,30 +169,17 @@ class Training:
             distributed.all_reduce(one)
         return one
 
-    def _hold_back(self) -> AbstractContextManager[None]:
-        """The gradients stay in this process until those of its last part."""
-        if isinstance(self.joint, DistributedDataParallel):
-            return self.joint.no_sync()
-        return nullcontext()
-
     def _learn(self, batch: Batch, share: Tensor, number: int) -> Tensor:
         """Add a part's gradients; answers with its share () of the loss."""
         half = self.options.half and self.device.type == "cuda"
-        with self._fix_chance(number), torch.autocast(self.device.type, torch.bfloat16, half):
+        # what dropout draws depends on the step and the part of its batch alone
+        place = (self.options.seed, self.step, number * self.world + self.rank)
+        with fix_chance(place, self.device), torch.autocast(self.device.type, torch.bfloat16, half):
             scores = self.joint(batch.pixels)
         total = segmentation_loss(scores.float(), batch.truth, self.weights).total * share
         # the processes' gradients, parts of a sum, are averaged
         (total * self.world).backward()  # type: ignore[no-untyped-call]
         return total.detach().double()
-
-    @contextmanager
-    def _fix_chance(self, number: int) -> Iterator[None]:
-        """What dropout draws depends on the step and the part of its batch alone."""
-        place = (self.options.seed, self.step, number * self.world + self.rank)
-        seed = np.random.SeedSequence(place).generate_state(1, np.uint64)[0]
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(int(seed))
-            yield
 
     def end_epoch(self, watch: Callable[[], None]) -> None:
         """Look at the validation pictures if it is time; keep the weights if none were better.
@@ -243,10 +242,8 @@ class Training:
             "average": self.average.state_dict(),
             "best": self.best,
             "sum": {"loss": self.sum},
+            **pack_optimiser(self.optimiser),
         }
-        for place, state in self.optimiser.state_dict()["state"].items():
-            own = {key: value for key, value in state.items() if value is not None}
-            parts[f"optimiser.{place}"] = own
         about = {
             "origin": self.origin,
             "history": [asdict(epoch) for epoch in self.history],
@@ -268,8 +265,7 @@ class Training:
         self.start_epoch()
         self.place = about["place"]
         self.sum.copy_(parts.pop("sum")["loss"])
-        states = {int(part.removeprefix("optimiser.")): own for part, own in parts.items()}
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": states})
+        unpack_optimiser(self.optimiser, parts)
 
     def finish(self) -> Trained:
         network = copy.deepcopy(self.average).cpu()

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,6 +16,7 @@ from workers.runtime.checkpoints import CHECKPOINT, read_checkpoint
 from workers.runtime.clock import Clock
 from workers.runtime.run import InvalidInput
 from workers.runtime.tensors import write_parts
+from workers.runtime.training import fix_chance, pack_optimiser, unpack_optimiser
 from workers.text.lessons import Lesson, Network, TrainOptions, Watch
 from workers.text.recurrent import State
 from workers.text.saved import list_weights, load_weights
@@ -126,7 +126,8 @@ class Training:
     def advance(self, batch: Any) -> None:
         """One step of the optimiser."""
         self.network.train()
-        with self._fix_chance():
+        # what dropout draws depends on the batch alone
+        with fix_chance((self.options.seed, len(self.losses), self.place), self.device):
             loss, count, self.state = self.lesson.cost(self.network, batch, self.state)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -137,14 +138,6 @@ class Training:
         self.total += loss.detach() * count
         self.count += count
         self.place += 1
-
-    @contextmanager
-    def _fix_chance(self) -> Iterator[None]:
-        """What dropout draws depends on the batch alone."""
-        seed = np.random.SeedSequence((self.options.seed, len(self.losses), self.place))
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(int(seed.generate_state(1, np.uint64)[0]))
-            yield
 
     def _count_worse(self) -> int:
         """Epochs whose held-out loss was no better than one before."""
@@ -182,9 +175,7 @@ class Training:
         """Replace the checkpoint, whole or not at all. Raises Diverged instead."""
         self._measure()
         parts = {"network": list_weights(self.network), "best": self.best}
-        for place, state in self.optimiser.state_dict()["state"].items():
-            own = {key: value for key, value in state.items() if value is not None}
-            parts[f"optimiser.{place}"] = own
+        parts |= pack_optimiser(self.optimiser)
         parts["carried"] = {str(n): part for n, part in enumerate(_list_parts(self.state))}
         parts["sum"] = {"loss": self.total}
         about = {
@@ -209,8 +200,7 @@ class Training:
         self.total = parts.pop("sum")["loss"].to(self.device)
         carried = [part.to(self.device) for _, part in sorted(parts.pop("carried", {}).items())]
         self.state = (carried[0], carried[1]) if len(carried) > 1 else next(iter(carried), None)
-        states = {int(part.removeprefix("optimiser.")): own for part, own in parts.items()}
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": states})
+        unpack_optimiser(self.optimiser, parts)
 
     def finish(self) -> Trained:
         network = self.network.cpu()

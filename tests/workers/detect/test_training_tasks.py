@@ -1,7 +1,6 @@
 """Jobs that train detectors."""
 
 from collections.abc import Callable
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,14 @@ from shared.models import find_version
 from tests.workers.detect.coloured import SIZE, make_pictures, write_yolo
 from tests.workers.detect.desk import Desk
 from tests.workers.detect.labelled_files import VOC, YOLO, make_picture, make_zip
-from workers.detect import train as training
 from workers.detect import training_memory, training_tasks
 from workers.detect.loaded import WORKER
 from workers.detect.objects_contract import ObjectsRequest
 from workers.detect.objects_tasks import objects
 from workers.detect.served import KIND
-from workers.detect.train import run_through
 from workers.detect.training_contract import TrainRequest, TrainResult
 from workers.detect.training_tasks import train
+from workers.runtime import training
 from workers.runtime.checkpoints import CHECKPOINT, open_checkpoints
 from workers.runtime.images import decode
 from workers.runtime.run import Cancelled
@@ -148,7 +146,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_stopped(
     sqlite_desk: Desk, squares: bytes, monkeypatch: pytest.MonkeyPatch
 ):
     desk = sqlite_desk
-    monkeypatch.setattr(training_tasks, "run_through", partial(run_through, save_every=0.0))
+    monkeypatch.setattr(training_tasks, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(training, "SAVING", 0)
     whole = desk.do(train, ask(desk, squares, held_out=0, epochs=4))
     desk.steps.clear()
