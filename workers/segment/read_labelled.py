@@ -1,12 +1,13 @@
 """Reads a data set of pictures and masks from a folder or a zip, however it is laid out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from workers.runtime.run import InvalidInput, TooLarge
-from workers.runtime.zips import Member, is_hidden, open_zip
+from workers.runtime.run import InvalidInput
+from workers.runtime.zips import is_hidden, open_zip
 from workers.segment import classes as known
 from workers.segment.classes import Classes, name_classes, read_classes
 from workers.segment.find_pairs import Layout, find_layout, find_pairs
@@ -52,20 +53,10 @@ def read_zip(file: IO[bytes], watch: Watch = watch_nothing) -> Iterator[Labelled
     leaves the zip, TooLarge beyond MAX_FILES, MAX_BYTES or MAX_FILE.
     """
     with open_zip(file, MAX_FILES, MAX_BYTES) as members:
-        files = {member.path: _bound(member) for member in members}
+        files = {member.path: partial(member.read, MAX_FILE) for member in members}
         if len(files) < len(members):
             raise InvalidInput("Two files in the zip have the same path.")
         yield _read(files, watch)
-
-
-def _bound(member: Member) -> Callable[[], bytes]:
-    def read() -> bytes:
-        size = member.info.file_size
-        if size > MAX_FILE:
-            raise TooLarge(f"{member.path} has {size} bytes, more than {MAX_FILE}.")
-        return member.read(MAX_FILE)
-
-    return read
 
 
 def _read(files: Files, watch: Watch) -> LabelledPictures:

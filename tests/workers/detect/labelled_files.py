@@ -1,16 +1,14 @@
 """Small data sets of labelled pictures, made as files in a folder and as a zip."""
 
 import json
-import zipfile
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
+from tests.workers.file_sets import Contents, fill, make_zip
 from workers.detect.labelled import LabelledPictures
 from workers.detect.read_labelled import read_folder, read_zip
-
-Contents = dict[str, bytes | str]  # by path
 
 
 def make_picture(shade: int = 0, size: tuple[int, int] = (100, 80), kind: str = "JPEG") -> bytes:
@@ -78,22 +76,6 @@ YOLO: Contents = {
     "labels/val/c.txt": "",
     "data.yaml": "train: images/train\nval: images/val\nnames: [cat, dog]\n",
 }
-
-
-def fill(folder: Path, files: Contents) -> Path:
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return folder
-
-
-def make_zip(files: Contents) -> BytesIO:
-    file = BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return file
 
 
 def read(folder: Path, files: Contents, **options) -> LabelledPictures:

@@ -1,16 +1,15 @@
 """Small data sets of pictures and masks, made as files in a folder and as a zip."""
 
-import zipfile
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from tests.workers.file_sets import Contents, fill, make_zip
 from workers.segment.labelled import LabelledPictures
 from workers.segment.read_labelled import read_folder, read_zip
 
-Contents = dict[str, bytes | str]  # by path
 SIZE = (12, 8)  # width, height
 
 
@@ -61,22 +60,6 @@ FOLDERS: Contents = {
     "LICENSE": "MIT",
     ".DS_Store": "",
 }
-
-
-def fill(folder: Path, files: Contents) -> Path:
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return folder
-
-
-def make_zip(files: Contents) -> BytesIO:
-    file = BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return file
 
 
 def read(folder: Path, files: Contents) -> LabelledPictures:
