@@ -165,6 +165,7 @@ def test_vectors_that_would_not_fit_are_refused(sqlite_desk: Desk, monkeypatch):
 def test_followers_see_the_loss_and_its_curve(sqlite_desk: Desk, monkeypatch):
     monkeypatch.setattr(reporting, "PREVIEW_EVERY", 0.0)
     monkeypatch.setattr(reporting, "DRAWING", 0)
+    monkeypatch.setattr(reporting, "SHARE", 0.0)
     monkeypatch.setattr("workers.text.embedding_training.REPORT_EVERY", 0.0)
     sqlite_desk.do(train, ask(sqlite_desk, write_sentences(150), epochs=2))
     fractions = [step["fraction"] for step in sqlite_desk.steps]
