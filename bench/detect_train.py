@@ -24,7 +24,6 @@ from bench.report import Report
 from shared.settings import read_settings
 from shared.weights import locate
 from workers.detect.batches import Squares
-from workers.detect.efficientnet_lite import PUBLISHED, read_pretrained
 from workers.detect.labelled import LabelledPictures
 from workers.detect.read_labelled import read_folder
 from workers.detect.suppression import Suppression
@@ -32,6 +31,7 @@ from workers.detect.train import train
 from workers.detect.train_options import Progress, Trained, TrainOptions
 from workers.detect.validation import LEAST_SCORE, measure
 from workers.detect.yolo_config import Preset, YoloConfig
+from workers.runtime.efficientnet_lite import PUBLISHED, read_pretrained
 
 PROCESSES = 2
 SIDE = 224  # pixels

@@ -16,8 +16,8 @@ from bench.detect_train import (
 )
 from bench.options import Options
 from tests.workers.detect.coloured import make_pictures, write_yolo
-from workers.detect.efficientnet_lite import build_trunk
 from workers.detect.labelled import LabelledPictures
+from workers.runtime.efficientnet_lite import build_trunk
 
 TARGET = TARGETS[0]
 

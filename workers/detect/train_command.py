@@ -14,7 +14,6 @@ from shared.weights import WeightsError
 from workers.detect.average_precision import draw_precision_recall
 from workers.detect.batches import Squares
 from workers.detect.detector_file import Detector, load_classifier, save_detector
-from workers.detect.efficientnet_lite import read_pretrained
 from workers.detect.labelled import LabelledPictures
 from workers.detect.read_labelled import Format, read_folder
 from workers.detect.suppression import Suppression
@@ -31,6 +30,7 @@ from workers.detect.yolo_config import Preset, YoloConfig
 from workers.detect.yolo_loss import LossSettings
 from workers.runtime.checkpoints import UnusableCheckpoint
 from workers.runtime.distributed import choose_own_device, join_others
+from workers.runtime.efficientnet_lite import read_pretrained
 from workers.runtime.run import JobError
 
 DETECTOR, METRICS, CURVES = "detector.safetensors", "metrics.json", "precision_recall.png"

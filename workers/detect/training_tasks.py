@@ -13,7 +13,6 @@ from workers.detect.average_precision import Evaluation, choose_threshold, draw_
 from workers.detect.batches import Squares
 from workers.detect.data import open_data
 from workers.detect.detector_file import Detector, pack_detector
-from workers.detect.efficientnet_lite import read_pretrained
 from workers.detect.labelled import LabelledPictures
 from workers.detect.loaded import DetectWorker
 from workers.detect.sample_pictures import Samples, draw_history, draw_progress
@@ -28,6 +27,7 @@ from workers.detect.yolo_config import YoloConfig
 from workers.detect.yolo_loss import LossSettings
 from workers.runtime.answers import answer_each
 from workers.runtime.checkpoints import CHECKPOINT, learn_on, open_checkpoints
+from workers.runtime.efficientnet_lite import read_pretrained
 from workers.runtime.images import encode_jpeg
 from workers.runtime.reporting import Reporter
 from workers.runtime.run import InvalidInput, JobError, Run

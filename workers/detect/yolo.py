@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from workers.detect.efficientnet_lite import build_efficientnet_lite0
 from workers.detect.yolo_config import Preset, YoloConfig
 from workers.detect.yolo_grid import decode
-from workers.detect.yolo_small import build_small_yolo
+from workers.detect.yolo_small import build_efficientnet_lite0, build_small_yolo
 from workers.detect.yolo_v1 import build_fast_yolo, build_yolo_v1
 
 # Each makes the trunk and the head: (N, 3, side, side) -> (N, B * 5 + C, S, S).

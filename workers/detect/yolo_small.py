@@ -1,4 +1,4 @@
-"""A YOLO that two CPU cores train in minutes: batch normalisation, and a convolution as head."""
+"""YOLOs that two CPU cores train in minutes: batch normalisation, and convolutions as head."""
 
 from itertools import pairwise
 
@@ -6,9 +6,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workers.detect.yolo_config import YoloConfig
+from workers.runtime.efficientnet_lite import DEEP, build_trunk
 
 WIDTHS = (16, 32, 64, 128)  # filters of the stages that halve the picture to a stride of 16
 WIDE, NARROW = 256, 128
+HEAD = 128  # filters of the convolution before the answers of EfficientNet-Lite0
 
 
 class ConvBlock(nn.Module):
@@ -40,3 +42,13 @@ def build_small_yolo(config: YoloConfig) -> tuple[nn.Sequential, nn.Sequential]:
         ConvBlock(WIDE, WIDE, 3),
     )
     return trunk, nn.Sequential(nn.Conv2d(WIDE, config.depth, 1))
+
+
+def build_efficientnet_lite0(config: YoloConfig) -> tuple[nn.Sequential, nn.Sequential]:
+    """The trunk, and two convolutions, of which the first sees the cells around too.
+
+    (N, 3, side, side) -> (N, 112 or 320, S, S) -> (N, B * 5 + C, S, S).
+    """
+    channels = DEEP[config.stride][-1][-1]
+    head = nn.Sequential(ConvBlock(channels, HEAD, 3), nn.Conv2d(HEAD, config.depth, 1))
+    return build_trunk(config.stride), head

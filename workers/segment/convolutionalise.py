@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from workers.runtime.vgg16 import VGG16
 from workers.segment.fcn import FCN
 
 
@@ -15,6 +16,8 @@ def convolutionalise(network: FCN, classifier: Mapping[str, Tensor]) -> None:
     torchvision's weights named IMAGENET1K_FEATURES were trained on pixels as `normalise` makes
     them, those named IMAGENET1K_V1 were not. Raises ValueError for another network's.
     """
+    if not isinstance(network.encoder, VGG16):
+        raise ValueError("Only an FCN of VGG16 can be filled with one.")
     names = sorted({name.rsplit(".", 1)[0] for name in classifier}, key=_by_number)
     layers = [*network.encoder.convolutions(), network.fc6[0], network.fc7[0], network.score]
     if len(names) != len(layers):

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workers.runtime.vgg16 import VGG16, make_convolution
-from workers.segment.fcn_config import ORIGINAL, FcnConfig
+from workers.runtime.vgg16 import make_convolution
+from workers.segment.encoders import make_encoder
+from workers.segment.fcn_config import ORIGINAL, FcnConfig, Shape
 
 
 class Skip(NamedTuple):
@@ -23,7 +24,7 @@ SKIPS = {"pool4": Skip(3, 16, 0.01), "pool3": Skip(2, 8, 0.0001)}
 
 
 class FCN(nn.Module):
-    """VGG16, whose fully connected layers became convolutions, and deconvolutions back to pixels.
+    """A classifier, whose fully connected layers became convolutions, and deconvolutions to pixels.
 
     A cell of a score map is `stride` pixels wide. Coarse scores are enlarged twice, finer ones
     are added, and at last they are enlarged to pixels; both times what lies beyond is cropped.
@@ -32,26 +33,29 @@ class FCN(nn.Module):
     def __init__(self, config: FcnConfig) -> None:
         super().__init__()
         shape, classes = config.shape, config.classes
+        wide = shape.wide
         self.config = config
-        # the original's border is the padding of its first convolution
-        border = ORIGINAL if config.fc6_padding == ORIGINAL else 1
-        self.encoder = VGG16(shape.widths, shape.norm, border)
+        self.encoder = make_encoder(config)
         padding = 0 if config.shift else config.fc6_padding
         self.fc6 = nn.Sequential(
-            *make_convolution(shape.widths[-1], shape.wide, shape.kernel, shape.norm, padding),
+            *make_convolution(
+                shape.widths[-1], shape.wide, shape.kernel, shape.norm_heads, padding
+            ),
             nn.Dropout(shape.dropout),
         )
         self.fc7 = nn.Sequential(
-            *make_convolution(shape.wide, shape.wide, 1, shape.norm, 0), nn.Dropout(shape.dropout)
+            *make_convolution(wide, wide, 1, shape.norm_heads, 0),
+            nn.Dropout(shape.dropout),
         )
-        self.score = make_score(shape.wide, classes)
+        self.score = make_score(wide, classes)
         self.skips, self.twice = nn.ModuleDict(), nn.ModuleDict()
         self.scales: dict[str, float] = {}
         for name, skip in SKIPS.items():
             if config.stride <= skip.stride:
-                self.skips[name] = make_score(shape.widths[skip.stage], classes)
+                self.skips[name] = make_skip(shape, skip.stage, classes)
                 self.twice[name] = make_upsampling(classes, 2)
-                self.scales[name] = skip.scale if config.at_once and not shape.norm else 1.0
+                large = config.at_once and not shape.norm_heads
+                self.scales[name] = skip.scale if large else 1.0
         self.whole = make_upsampling(classes, config.stride)
         for layer in [*self.twice.values(), self.whole]:
             layer.requires_grad_(config.learn_upsampling)
@@ -95,6 +99,18 @@ def make_score(inputs: int, classes: int) -> nn.Conv2d:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
+
+
+def make_skip(shape: Shape, stage: int, classes: int) -> nn.Module:
+    """The scores of a pool, whose numbers are normalised first if the encoder's are not.
+
+    The heads that the authors did not normalise are scaled instead: see `Skip`.
+    """
+    inputs = shape.widths[stage]
+    score = make_score(inputs, classes)
+    if shape.norm or not shape.norm_heads:
+        return score
+    return nn.Sequential(nn.BatchNorm2d(inputs), score)
 
 
 def make_upsampling(classes: int, factor: int) -> nn.ConvTranspose2d:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from workers.runtime.vgg16 import WIDTHS
 
-Encoder = Literal["vgg16", "thin"]
+Encoder = Literal["vgg16", "vgg16-slim", "efficientnet-lite0", "thin"]
 Stride = Literal[32, 16, 8]
 
 ORIGINAL = 100  # as `fc6_padding`: the border is zeros around the picture, as the authors had it
@@ -15,17 +15,22 @@ ORIGINAL = 100  # as `fc6_padding`: the border is zeros around the picture, as t
 class Shape:
     """The numbers of an encoder and of the layers that were fully connected once."""
 
-    widths: tuple[int, ...]  # channels of VGG16's five stages
+    widths: tuple[int, ...]  # channels of the encoder's five stages
     wide: int  # channels of fc6 and fc7
     kernel: int  # fc6's height and width
-    norm: bool  # batch normalisation after every convolution
     dropout: float  # of fc6 and fc7
+    sees: int  # pixels that a cell of the last stage sees, in each direction
+    norm: bool = True  # batch normalisation after the convolutions of the encoder
+    norm_heads: bool = True  # and after fc6 and fc7, and before the scores of the skips
 
 
 SHAPES: dict[Encoder, Shape] = {
-    "vgg16": Shape(WIDTHS, 4096, 7, norm=False, dropout=0.5),
+    "vgg16": Shape(WIDTHS, 4096, 7, dropout=0.5, sees=212, norm=False, norm_heads=False),
+    # ImageNet's convolutions, and layers beyond them that a few hundred pictures can teach
+    "vgg16-slim": Shape(WIDTHS, 256, 3, dropout=0.1, sees=212, norm=False),
+    "efficientnet-lite0": Shape((16, 24, 40, 112, 320), 256, 3, dropout=0.1, sees=851),
     # for machines without a GPU: 1.3 million parameters
-    "thin": Shape((16, 32, 64, 128, 128), 256, 3, norm=True, dropout=0.0),
+    "thin": Shape((16, 32, 64, 128, 128), 256, 3, dropout=0.0, sees=212),
 }
 
 
@@ -50,6 +55,8 @@ class FcnConfig:
                 f"There is no encoder {self.encoder!r} of stride {self.stride}: choose one of "
                 f"{', '.join(SHAPES)} and 32, 16 or 8."
             )
+        if self.encoder == "efficientnet-lite0" and self.fc6_padding == ORIGINAL:
+            raise ValueError("The original border is of VGG16: choose another padding of fc6.")
         if self.fc6_padding not in (0, self.shape.kernel // 2, ORIGINAL):
             raise ValueError(
                 f"The padding of fc6 must be 0, {self.shape.kernel // 2} or {ORIGINAL} with this "
@@ -74,7 +81,8 @@ class FcnConfig:
     def reach(self) -> int:
         """How far away a pixel may be on which a score depends, in each direction.
 
-        A cell of pool5 sees 212 pixels; fc6 sees as many cells as its kernel is wide. A pixel is
-        scored by cells whose middle is less than 32 away.
+        fc6 sees as many cells of the last stage as its kernel is wide. A pixel is scored by cells
+        whose middle is less than 32 away; that of EfficientNet-Lite0 lies half a cell aside.
         """
-        return (212 + 32 * (self.shape.kernel - 1)) // 2 + 32
+        aside = 16 if self.encoder == "efficientnet-lite0" else 0
+        return (self.shape.sees + 32 * (self.shape.kernel - 1)) // 2 + 32 + aside

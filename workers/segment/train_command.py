@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import get_args
 
 from rich.progress import Progress as Bar
-from torch import Tensor
 
 from shared.settings import Settings
-from shared.weights import WeightsError, locate
+from shared.weights import WeightsError
 from workers.runtime.distributed import choose_own_device, join_others
 from workers.runtime.plots import draw_curves
 from workers.runtime.run import InvalidInput, TooLarge
-from workers.runtime.vgg16 import VGG16
-from workers.runtime.vgg16_weights import FILE, load_vgg16
 from workers.segment.batches import Pictures
+from workers.segment.encoders import read_encoder
 from workers.segment.fcn_config import SHAPES, Encoder, FcnConfig
 from workers.segment.labelled import LabelledPictures
 from workers.segment.read_labelled import read_folder
@@ -36,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         data = read_folder(given.data)
         options = make_options(given, len(data.classes))
         split_parts(data, options)
-        encoder = read_encoder(given)
+        encoder = read_encoder(given.encoder, given.weights) if given.pretrained else None
     except (InvalidInput, TooLarge, ValueError, WeightsError) as error:
         parser.error(str(error))
     with join_others(given.threads) as first, Bar(disable=not first) as bar:
@@ -65,12 +63,15 @@ def make_parser() -> ArgumentParser:
     add("--epochs", type=int, default=known.epochs, help="of each stage")
     add("--batch", type=int, default=known.batch, help="pictures of a step")
     add("--parts", type=int, default=known.parts, help="of a batch, to take less memory")
+    add("--frozen", type=int, default=known.frozen, help="stages of the encoder that stay")
+    add("--averaging", type=float, default=known.averaging, help="of weights over steps, below 1")
+    add("--check-every", type=int, default=known.check_every, help="epochs between measures")
     add("--optimiser", choices=("adamw", "sgd"), default=known.optimiser)
     add("--learning-rate", type=float, default=known.learning_rate)
     add("--summed", action="store_true", help="the loss is a sum over pixels, as the authors'")
     add("--balanced", action="store_true", help="pixels of rare classes weigh more")
     add("--validation", type=float, default=known.validation, help="if there is no part val")
-    add("--pretrained", action=BooleanOptionalAction, default=True, help="of vgg16")
+    add("--pretrained", action=BooleanOptionalAction, default=True, help="on ImageNet")
     add("--weights", type=Path, default=Settings().weights, help="where they were pulled to")
     add("--threads", type=int, default=1)
     add("--seed", type=int, default=known.seed)
@@ -88,6 +89,9 @@ def make_options(given: Namespace, classes: int) -> TrainOptions:
         epochs=given.epochs,
         batch=given.batch,
         parts=given.parts,
+        frozen=given.frozen,
+        averaging=given.averaging,
+        check_every=given.check_every,
         optimiser=given.optimiser,
         learning_rate=given.learning_rate,
         summed=given.summed,
@@ -95,15 +99,6 @@ def make_options(given: Namespace, classes: int) -> TrainOptions:
         validation=given.validation,
         seed=given.seed,
     )
-
-
-def read_encoder(given: Namespace) -> dict[str, Tensor] | None:
-    """The weights that the network starts with, if not by chance. Raises WeightsError."""
-    if given.encoder != "vgg16" or not given.pretrained:
-        return None
-    encoder = VGG16()
-    load_vgg16(encoder, locate(FILE, given.weights))
-    return encoder.state_dict()
 
 
 def write_line(progress: Progress) -> str:

@@ -42,6 +42,7 @@ class TrainOptions:
     clip: float = 10.0  # longest gradient of a mean; those of sums stay as they are
     summed: bool = False  # the loss of a step is that of all its pixels, as the authors' is
     balanced: bool = False  # pixels of rare classes weigh more
+    frozen: int = 0  # stages of the encoder, from the picture on, that keep their first weights
     averaging: float = 0.0  # how much of the average of the weights stays at a step; 0: none
     half: bool = True  # bfloat16 on CUDA; most CPUs are slower with it
     validation: float = 0.2  # share of the pictures only looked at, if the data names none
@@ -51,6 +52,8 @@ class TrainOptions:
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch, self.parts, self.check_every, *self.window) < 1:
             raise ValueError("Epochs, batch, parts, check_every and window must be 1 or more each.")
+        if not 0 <= self.frozen <= len(self.network.shape.widths):
+            raise ValueError(f"The encoder has 5 stages: {self.frozen} of them cannot be frozen.")
 
     @property
     def stages(self) -> tuple[FcnConfig, ...]:

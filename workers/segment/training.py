@@ -81,6 +81,8 @@ class Training:
     def start_stage(self, network: FCN) -> None:
         """Train this network from now on."""
         self.network = network.to(self.device)
+        self.frozen = network.encoder.stages[: self.options.frozen]
+        self.frozen.requires_grad_(False)
         self.average = copy.deepcopy(self.network).eval()
         self.best = copy_weights(self.average)
         self.optimiser = make_optimiser(
@@ -122,6 +124,7 @@ class Training:
     def advance(self, watch: Callable[[], None] = lambda: None) -> None:
         """One step of the optimiser; `watch` is called between parts, and may raise."""
         self.network.train()
+        self.frozen.eval()
         self.optimiser.zero_grad()
         loss = self._accumulate(self.order[self.place], watch)
         if not self.options.summed:

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from tests.workers.segment.coloured import write_pictures
+from workers.segment.encoders import read_encoder
 from workers.segment.segmenter_file import load_segmenter
-from workers.segment.train_command import main, make_options, make_parser, read_encoder
+from workers.segment.train_command import main, make_options, make_parser
 
 TINY = ["--height", "48", "--width", "64", "--stride", "16", "--batch", "4", "--epochs", "2"]
 
@@ -63,9 +64,11 @@ def test_folders_without_masks_are_refused(tmp_path, capsys):
 
 
 def test_vgg16_starts_with_the_weights_of_imagenet(weights):
-    given = ["--data", "x", "--out", "x", "--encoder", "vgg16", "--weights", str(weights)]
-    parser = make_parser()
-    encoder = read_encoder(parser.parse_args(given))
+    encoder = read_encoder("vgg16", weights)
+    assert encoder is not None
     assert encoder["stages.0.0.bias"][0].item() == pytest.approx(0.73429835)
-    assert read_encoder(parser.parse_args([*given, "--no-pretrained"])) is None
-    assert make_options(parser.parse_args(given), 21).network.fc6_padding == 3
+
+
+def test_fc6_is_padded_by_half_its_kernel_unless_said_otherwise():
+    given = ["--data", "x", "--out", "x", "--encoder", "vgg16"]
+    assert make_options(make_parser().parse_args(given), 21).network.fc6_padding == 3

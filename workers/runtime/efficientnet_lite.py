@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (Tan & Le, 2019), which knows photographs: a classifier, and a trunk of YOLO.
+"""EfficientNet-Lite0 (Tan & Le, 2019), which knows photographs: a classifier, and its trunk.
 
 The lite variants have ReLU6 and no squeeze-and-excitation.
 """
@@ -9,8 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from shared.weights import locate
-from workers.detect.yolo_config import YoloConfig
-from workers.detect.yolo_small import ConvBlock
 
 PUBLISHED = "efficientnet-lite0.pth"  # learned on ImageNet-1k, 1000 classes
 
@@ -26,7 +24,6 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 DEEP = {16: STAGES[:5], 32: STAGES}  # how far a trunk of this stride goes
-HEAD = 128  # filters of the convolution before the answers
 
 
 class Normalise(nn.Module):
@@ -106,16 +103,6 @@ def build_trunk(stride: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def build_efficientnet_lite0(config: YoloConfig) -> tuple[nn.Sequential, nn.Sequential]:
-    """The trunk, and two convolutions, of which the first sees the cells around too.
-
-    (N, 3, side, side) -> (N, 112 or 320, S, S) -> (N, B * 5 + C, S, S).
-    """
-    channels = DEEP[config.stride][-1][-1]
-    head = nn.Sequential(ConvBlock(channels, HEAD, 3), nn.Conv2d(HEAD, config.depth, 1))
-    return build_trunk(config.stride), head
-
-
 def read_classifier(folder: Path) -> EfficientNetLite0:
     """The published one, in eval; raises MissingWeights or DamagedWeights."""
     published = torch.load(locate(PUBLISHED, folder), map_location="cpu", weights_only=True)
@@ -128,5 +115,5 @@ def read_classifier(folder: Path) -> EfficientNetLite0:
 
 
 def read_pretrained(folder: Path) -> dict[str, Tensor]:
-    """What the trunk of a detector can start with; raises MissingWeights or DamagedWeights."""
+    """What a trunk can start with; raises MissingWeights or DamagedWeights."""
     return read_classifier(folder).trunk.state_dict()
