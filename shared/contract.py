@@ -51,6 +51,17 @@ Picture = Annotated[
     Field(description="The blob id of a JPEG, PNG or WEBP, or a data URI up to 1 MB."),
 ]
 
+OWN_NAME = r"^[a-z0-9][a-z0-9._-]*$"  # of a trained model
+ASKED_NAME = r"^[a-z0-9][a-z0-9._-]*(@[1-9][0-9]{0,8})?$"  # with or without its version
+FullName = Annotated[
+    str,
+    Field(
+        max_length=70,
+        pattern=r"^[a-z0-9][a-z0-9._-]*@[1-9][0-9]{0,8}$",
+        description="name@version.",
+    ),
+]
+
 
 class Message(BaseModel):
     """A request or a result; unknown fields are errors."""

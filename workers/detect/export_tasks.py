@@ -25,7 +25,7 @@ def _export(worker: DetectWorker, run: Run[ExportRequest]) -> ExportResult:
     detectors, asked = worker.detectors, run.request.model
     if run.request.format == "onnx":
         return _write_onnx(run, detectors.open(run.tenant, asked))
-    name = detectors.find_in_use(run.tenant) if asked is None else asked
+    name = detectors.choice.find_in_use(run.tenant) if asked is None else asked
     if name in detectors.published:
         served = detectors.published[name]
         return _save(run, name, _pack(served), served.side, served.labels)

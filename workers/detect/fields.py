@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
-from shared.contract import Blob, Message
+from shared.contract import ASKED_NAME, OWN_NAME, Blob, Message
 from workers.detect.yolo_config import MAX_CLASSES
 
 Published = Literal["nanodet-g", "yolov3-tiny"]
@@ -30,22 +30,14 @@ def _check_shown(label: str) -> str:
 
 OwnName = Annotated[
     str,
-    Field(max_length=60, pattern=r"^[a-z0-9][a-z0-9._-]*$"),
+    Field(max_length=60, pattern=OWN_NAME),
     AfterValidator(_check_own),
-]
-FullName = Annotated[
-    str,
-    Field(
-        max_length=70,
-        pattern=r"^[a-z0-9][a-z0-9._-]*@[1-9][0-9]{0,8}$",
-        description="name@version.",
-    ),
 ]
 Model = Annotated[
     str,
     Field(
         max_length=70,
-        pattern=r"^[a-z0-9][a-z0-9._-]*(@[1-9][0-9]{0,8})?$",
+        pattern=ASKED_NAME,
         description=f"{' or '.join(get_args(Published))}, which come with Atelier; or one of yours "
         "as name@version, or by its name: the version promoted, or else the newest. By default "
         f"the one that is promoted, or else {DEFAULT_MODEL}.",

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from shared.contract import Blob, BlobId, Message, Task
-from workers.detect.fields import DEFAULT_MODEL, FullName, Labels, Model, OwnName, Score
+from shared.contract import Blob, BlobId, FullName, Message, Task
+from workers.detect.fields import DEFAULT_MODEL, Labels, Model, OwnName, Score
 from workers.detect.yolo_config import MAX_ANCHOR
 
 Pixels = Annotated[int, Field(ge=1, le=MAX_ANCHOR)]

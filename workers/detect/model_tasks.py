@@ -1,10 +1,12 @@
 """Answers the jobs on detectors themselves: list, promote, delete."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from sqlalchemy.orm import Session
 
-from shared.models import ModelName, delete_model, list_models, promote_model
+from shared.models import ModelName, list_models
 from shared.tables import TrainedModel
 from workers.detect.fields import DEFAULT_MODEL
 from workers.detect.loaded import WORKER, DetectWorker
@@ -18,7 +20,6 @@ from workers.detect.model_contract import (
 from workers.detect.served import Served
 from workers.runtime.answers import answer_each
 from workers.runtime.run import JobError, Run
-from workers.runtime.trained import change_registry
 
 FACTS = ("classes", "side", "score_threshold", "iou_threshold")  # told when it was registered
 
@@ -30,7 +31,7 @@ def models(
 
     def answer(run: Run[ModelsRequest]) -> ModelsResult:
         with worker.sessions.read() as session:
-            return list_all(worker, session, run.tenant)
+            return list_all(worker, run, session)
 
     return answer_each(batch, answer)
 
@@ -39,15 +40,12 @@ def promote(
     worker: DetectWorker, batch: Sequence[Run[PromoteRequest]]
 ) -> list[ModelsResult | JobError]:
     """A detector is loaded first: one that cannot be is never put in use."""
-    return answer_each(batch, lambda run: _promote(worker, run))
 
+    def answer(run: Run[PromoteRequest]) -> ModelsResult:
+        worker.detectors.choice.promote(run, run.request.model, partial(list_all, worker, run))
+        return ModelsResult(models=[])
 
-def _promote(worker: DetectWorker, run: Run[PromoteRequest]) -> ModelsResult:
-    asked = run.request.model
-    name = None if asked == DEFAULT_MODEL else ModelName.parse(asked)
-    if name is not None:
-        worker.detectors.check(run.tenant, asked)
-    return _change(worker, run, lambda session: promote_model(session, run.tenant, WORKER, name))
+    return answer_each(batch, answer)
 
 
 def forget(
@@ -56,24 +54,14 @@ def forget(
     """If it was in use, jobs that name no detector get DEFAULT_MODEL from then on."""
 
     def answer(run: Run[ForgetRequest]) -> ModelsResult:
-        name = ModelName.parse(run.request.model)
-        return _change(worker, run, lambda session: delete_model(session, run.tenant, WORKER, name))
+        worker.detectors.choice.forget(run, run.request.model, partial(list_all, worker, run))
+        return ModelsResult(models=[])
 
     return answer_each(batch, answer)
 
 
-def _change(
-    worker: DetectWorker,
-    run: Run[PromoteRequest] | Run[ForgetRequest],
-    change: Callable[[Session], None],
-) -> ModelsResult:
-    """The detectors as they are then."""
-    change_registry(run, change, lambda session: list_all(worker, session, run.tenant))
-    return ModelsResult(models=[])
-
-
-def list_all(worker: DetectWorker, session: Session, tenant: str) -> ModelsResult:
-    rows = list_models(session, tenant, WORKER)
+def list_all(worker: DetectWorker, run: Run[Any], session: Session) -> ModelsResult:
+    rows = list_models(session, run.tenant, WORKER)
     default = all(row.promoted_at is None for row in rows)
     published = [
         show_published(served, default and name == DEFAULT_MODEL)

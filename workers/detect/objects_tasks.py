@@ -38,7 +38,7 @@ def objects(
     One detector is opened after the other: all of a batch may be more than the memory holds.
     """
     names = answer_each(
-        batch, lambda run: worker.detectors.find_name(run.tenant, run.request.model)
+        batch, lambda run: worker.detectors.choice.find_name(run.tenant, run.request.model)
     )
     answers: dict[str, ObjectsResult | JobError] = {}
     groups: dict[tuple[str, str], list[Run[ObjectsRequest]]] = {}

@@ -8,10 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workers.runtime.run import InvalidInput
+from workers.segment.fields import Byte, Colour
 from workers.segment.metrics import VOID
-
-Byte = Annotated[int, Field(ge=0, le=255)]
-Colour = tuple[Byte, Byte, Byte]  # red, green, blue
 
 FILE = "classes.json"  # beside the pictures; it names the classes
 VOC_NAMES = (

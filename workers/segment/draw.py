@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from workers.segment.classes import Colour
+from workers.segment.fields import Colour
 from workers.segment.metrics import VOID
 
 VOID_COLOUR: Colour = (224, 224, 192)  # of Pascal VOC

@@ -9,7 +9,8 @@ from shared.weights import locate
 from workers.runtime.efficientnet_lite import STAGES, build_trunk, read_pretrained
 from workers.runtime.vgg16 import MEAN, VGG16
 from workers.runtime.vgg16_weights import FILE, load_vgg16
-from workers.segment.fcn_config import ORIGINAL, Encoder, FcnConfig
+from workers.segment.fcn_config import ORIGINAL, FcnConfig
+from workers.segment.fields import Encoder
 
 
 class EfficientNetEncoder(nn.Module):

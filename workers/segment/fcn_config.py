@@ -1,12 +1,9 @@
 """What fixes the shapes of a fully convolutional network: its encoder, its strides, its border."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from workers.runtime.vgg16 import WIDTHS
-
-Encoder = Literal["vgg16", "vgg16-slim", "efficientnet-lite0", "thin"]
-Stride = Literal[32, 16, 8]
+from workers.segment.fields import Encoder, Stride
 
 ORIGINAL = 100  # as `fc6_padding`: the border is zeros around the picture, as the authors had it
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from torch import Tensor
 
 from workers.runtime.tensors import read_tensors, write_tensors
-from workers.segment.classes import Colour
 from workers.segment.fcn import FCN
 from workers.segment.fcn_config import FcnConfig
+from workers.segment.fields import MAX_SIDE, MIN_SIDE, Colour
 from workers.segment.metrics import VOID
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
@@ -25,6 +25,7 @@ class Segmenter:
     network: FCN  # in eval, on the CPU
     names: tuple[str, ...]  # of the classes
     palette: tuple[Colour, ...]  # and their colours
+    resolution: int  # pixels of the shorter side that pictures are scaled to
     metrics: dict[str, float] = field(default_factory=dict)
 
 
@@ -37,6 +38,8 @@ class About(BaseModel):
     network: FcnConfig
     names: Annotated[list[Name], Field(max_length=VOID)]
     palette: list[Colour]
+    resolution: Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
+    half: bool = False  # the weights are stored in 16 bits
     metrics: dict[str, float] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -47,15 +50,22 @@ class About(BaseModel):
         return self
 
 
-def pack_segmenter(segmenter: Segmenter) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """(tensors, what they are); equal segmenters give equal ones."""
+def pack_segmenter(
+    segmenter: Segmenter, half: bool = False
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(tensors, what they are); equal segmenters give equal ones. `half`: in 16 bits."""
     about = About(
         network=segmenter.network.config,
         names=list(segmenter.names),
         palette=list(segmenter.palette),
+        resolution=segmenter.resolution,
+        half=half,
         metrics=segmenter.metrics,
     )
-    return segmenter.network.state_dict(), about.model_dump()
+    tensors = segmenter.network.state_dict()
+    if half:
+        tensors = {name: convert(one, torch.float32, torch.half) for name, one in tensors.items()}
+    return tensors, about.model_dump()
 
 
 def unpack_segmenter(tensors: dict[str, Tensor], told: dict[str, Any]) -> Segmenter:
@@ -63,13 +73,22 @@ def unpack_segmenter(tensors: dict[str, Tensor], told: dict[str, Any]) -> Segmen
     about = read_about(told)
     with torch.device("meta"):  # a file that lies about its network takes no memory
         network = FCN(about.network).eval()
+    if about.half:
+        tensors = {name: convert(one, torch.half, torch.float32) for name, one in tensors.items()}
     wanted = {name: (one.shape, one.dtype) for name, one in network.state_dict().items()}
     found = {name: (one.shape, one.dtype) for name, one in tensors.items()}
     if wanted != found:
         odd = sorted(dict(wanted.items() ^ found.items()))
         raise ValueError(f"The weights are not those of the network: {', '.join(odd[:3])}.")
     network.load_state_dict(tensors, assign=True)
-    return Segmenter(network, tuple(about.names), tuple(about.palette), about.metrics)
+    return Segmenter(
+        network, tuple(about.names), tuple(about.palette), about.resolution, about.metrics
+    )
+
+
+def convert(one: Tensor, before: torch.dtype, after: torch.dtype) -> Tensor:
+    """Of another type if it was of the first; the counts of batch normalisation stay whole."""
+    return one.to(after) if one.dtype == before else one
 
 
 def read_about(told: dict[str, Any]) -> About:
@@ -82,9 +101,9 @@ def read_about(told: dict[str, Any]) -> About:
         raise ValueError(f"{place}: {first['msg']}." if place else first["msg"]) from error
 
 
-def save_segmenter(segmenter: Segmenter, path: Path) -> None:
+def save_segmenter(segmenter: Segmenter, path: Path, half: bool = False) -> None:
     """Replace the file as a whole; equal segmenters give equal files."""
-    write_tensors(path, *pack_segmenter(segmenter))
+    write_tensors(path, *pack_segmenter(segmenter, half))
 
 
 def load_segmenter(path: Path) -> Segmenter:

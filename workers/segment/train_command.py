@@ -15,12 +15,19 @@ from workers.runtime.plots import draw_curves
 from workers.runtime.run import InvalidInput, TooLarge
 from workers.segment.batches import Pictures
 from workers.segment.encoders import read_encoder
-from workers.segment.fcn_config import SHAPES, Encoder, FcnConfig
+from workers.segment.fcn_config import SHAPES, FcnConfig
+from workers.segment.fields import Encoder
 from workers.segment.labelled import LabelledPictures
 from workers.segment.read_labelled import read_folder
 from workers.segment.segmenter_file import Segmenter, save_segmenter
 from workers.segment.train import train
-from workers.segment.train_options import Progress, Trained, TrainOptions, split_parts
+from workers.segment.train_options import (
+    Progress,
+    Trained,
+    TrainOptions,
+    choose_resolution,
+    split_parts,
+)
 from workers.segment.validation import measure_network
 
 SEGMENTER, METRICS, CURVES = "segmenter.safetensors", "metrics.json", "curves.png"
@@ -126,7 +133,8 @@ def write_results(
                 metrics[f"iou {one.name}"] = one.iou
     (folder / CURVES).write_bytes(draw_history(trained))
     classes = data.classes
-    segmenter = Segmenter(trained.network, classes.names, classes.palette, metrics)
+    resolution = choose_resolution(data)
+    segmenter = Segmenter(trained.network, classes.names, classes.palette, resolution, metrics)
     save_segmenter(segmenter, folder / SEGMENTER)
     (folder / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     return metrics

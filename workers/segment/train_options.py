@@ -7,7 +7,8 @@ from typing import Literal
 
 from workers.segment.augment import Augmentation, Size
 from workers.segment.fcn import FCN
-from workers.segment.fcn_config import FcnConfig, Stride
+from workers.segment.fcn_config import FcnConfig
+from workers.segment.fields import MAX_SIDE, MIN_SIDE, Stride
 from workers.segment.labelled import LabelledPictures
 
 STRIDES: tuple[Stride, ...] = (32, 16, 8)
@@ -129,3 +130,9 @@ def split_parts(
     if not learning.count().any():
         raise ValueError("There is no pixel with a class to learn from.")
     return learning, held if held.count().any() else None
+
+
+def choose_resolution(data: LabelledPictures) -> int:
+    """The middle one of the shorter sides, in pixels: what a network trained on them knows."""
+    sides = sorted(min(one.width, one.height) for one in data.pictures)
+    return min(max(MIN_SIDE, sides[len(sides) // 2]), MAX_SIDE)

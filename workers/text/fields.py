@@ -4,12 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from shared.contract import Blob, Message
+from shared.contract import ASKED_NAME, OWN_NAME, Blob, Message
 
 MAX_INLINE = 1_000_000  # characters of all texts of a request; more is sent as a file
 MAX_WORDS = 250_000  # distinct ones of an ingest: SQL takes 5 to 11 microseconds for each
 
-Name = Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+Name = Annotated[str, Field(max_length=60, pattern=OWN_NAME)]
 Vocabulary = Annotated[Name, Field(description="The name of a vocabulary.")]
 Version = Annotated[
     int | None, Field(ge=1, le=2**31 - 1, description="A frozen version; none: the newest one.")
@@ -21,7 +21,7 @@ Model = Annotated[
     str,
     Field(
         max_length=70,
-        pattern=r"^[a-z0-9][a-z0-9._-]*(@[1-9][0-9]{0,8})?$",
+        pattern=ASKED_NAME,
         description="name@version, or a name: the version promoted, or else the newest.",
     ),
 ]

@@ -4,10 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared.contract import Message, Task
+from shared.contract import FullName, Message, Task
 from workers.text.fields import Encoding, Model, Name, Seed, TextFile, Texts, Tokeniser, Version
-
-FullName = Annotated[str, Field(max_length=70, pattern=r"^[a-z0-9][a-z0-9._-]*@[1-9][0-9]{0,8}$")]
 
 
 class TrainRequest(Message):

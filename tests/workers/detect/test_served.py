@@ -8,10 +8,9 @@ from sqlalchemy import update
 from shared.models import ModelName, delete_model, promote_model
 from shared.tables import TrainedModel
 from tests.workers.detect.desk import Desk, make_detector
-from workers.detect import served
 from workers.detect.fields import DEFAULT_MODEL, SCORE_THRESHOLDS, Published
 from workers.detect.loaded import WORKER
-from workers.runtime import trained
+from workers.runtime import choice, trained
 from workers.runtime.trained import UnknownModel
 
 
@@ -102,7 +101,7 @@ def test_one_that_is_deleted_while_it_is_looked_up_costs_the_job_nothing(
 ):
     name = sqlite_desk.register(make_detector("a"))
     put_in_use(sqlite_desk, name)
-    look_up = served.find_promoted
+    look_up = choice.find_promoted
 
     def look_up_and_be_late(session, tenant, worker):
         found = look_up(session, tenant, worker)
@@ -110,10 +109,10 @@ def test_one_that_is_deleted_while_it_is_looked_up_costs_the_job_nothing(
             delete(sqlite_desk, str(found))
         return found
 
-    monkeypatch.setattr(served, "find_promoted", look_up_and_be_late)
+    monkeypatch.setattr(choice, "find_promoted", look_up_and_be_late)
     if only_name:
         detectors = sqlite_desk.worker.detectors
-        assert detectors.find_name(sqlite_desk.tenant, None) == DEFAULT_MODEL
+        assert detectors.choice.find_name(sqlite_desk.tenant, None) == DEFAULT_MODEL
     else:
         assert open_name(sqlite_desk) == DEFAULT_MODEL
 

@@ -21,7 +21,7 @@ from workers.segment.segmenter_file import (
 def segmenter() -> Segmenter:
     network = FCN(FcnConfig(2, "thin", 16, fc6_padding=1)).eval()
     torch.nn.init.normal_(network.score.weight)
-    return Segmenter(network, ("sky", "road"), ((1, 2, 3), (4, 5, 6)), {"mean_iou": 0.5})
+    return Segmenter(network, ("sky", "road"), ((1, 2, 3), (4, 5, 6)), 240, {"mean_iou": 0.5})
 
 
 def test_a_segmenter_comes_back_as_it_was(segmenter, tmp_path):
