@@ -29,18 +29,13 @@ from workers.runtime.answers import answer_each
 from workers.runtime.checkpoints import CHECKPOINT, learn_on, open_checkpoints
 from workers.runtime.efficientnet_lite import read_pretrained
 from workers.runtime.images import encode_jpeg
+from workers.runtime.pretrained import MissingPretrained
 from workers.runtime.reporting import Reporter
 from workers.runtime.run import InvalidInput, JobError, Run
 from workers.runtime.training import run_through
 
 SURE = 0.5  # score; what is found with it or more is counted beside the average precision
 NO_CHANGE = Augmentation(scale=0, shift=0, exposure=1, saturation=1, flip=0)
-
-
-class MissingPretrained(JobError):
-    """The weights to start from are not on the worker's machine, or not intact."""
-
-    code = "missing_weights"
 
 
 def train(worker: DetectWorker, batch: Sequence[Run[TrainRequest]]) -> list[TrainResult | JobError]:
