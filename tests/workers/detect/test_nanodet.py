@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from shared.weights import load_catalog
-from tests.workers.detect.tfjs_graph import run_graph
+from tests.workers.tfjs_graph import run_graph
 from workers.detect.nanodet import BINS, SIZE, NanoDet, decode
 from workers.detect.networks import load_published
 from workers.detect.process import Fit, letterbox, stack
