@@ -1,7 +1,6 @@
 """Draws how a training goes: its curves, and held-out pictures with what is found on them."""
 
 from collections.abc import Sequence
-from io import BytesIO
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -15,13 +14,12 @@ from workers.detect.train_options import Epoch
 from workers.detect.validation import find_objects
 from workers.detect.yolo import Yolo
 from workers.runtime.images import encode_jpeg
-from workers.runtime.plots import draw_curves
+from workers.runtime.sheets import arrange, plot_history, put_below
 
 MOST = 6  # pictures
 COLUMNS = 3
 # What scores less is hardly worth showing, also while a network has just begun to learn.
 EARLY = Suppression(score_threshold=0.1)
-MARGIN = 8  # pixels between the pictures
 
 
 class Samples:
@@ -39,7 +37,8 @@ class Samples:
             [
                 annotate(picture, name_found(detections, self.names, scale))
                 for (picture, scale), detections in zip(self.pictures, found, strict=True)
-            ]
+            ],
+            COLUMNS,
         )
 
     def _shrink(self, place: int) -> tuple[Image.Image, float]:
@@ -77,54 +76,18 @@ def name_found(found: Detections, names: Sequence[str], scale: float) -> list[Bo
     ]
 
 
-def arrange(pictures: Sequence[Image.Image]) -> Image.Image:
-    """One picture of all, in rows of COLUMNS."""
-    step = READABLE + MARGIN
-    columns, rows = min(COLUMNS, len(pictures)), -(-len(pictures) // COLUMNS)
-    sheet = Image.new("RGB", (columns * step + MARGIN, rows * step + MARGIN), "white")
-    for place, picture in enumerate(pictures):
-        left = MARGIN + place % COLUMNS * step + (READABLE - picture.width) // 2
-        top = MARGIN + place // COLUMNS * step + (READABLE - picture.height) // 2
-        sheet.paste(picture, (left, top))
-    return sheet
-
-
 def draw_history(history: Sequence[Epoch]) -> Image.Image:
     """The loss of each epoch and, beside it, the precision wherever somebody looked."""
-    epochs = range(1, len(history) + 1)
-    loss = (epochs, [epoch.loss for epoch in history])
-    looks = [
-        (number, epoch.mean_average_precision)
-        for number, epoch in zip(epochs, history, strict=True)
-        if epoch.mean_average_precision is not None
-    ]
-    charts = [draw_curves({"learned from": loss}, "Loss", "epoch", "sum of squares")]
-    if looks:
-        precision = ([number for number, _ in looks], [look for _, look in looks])
-        charts.append(
-            draw_curves({"held out": precision}, "Mean average precision", "epoch", "mAP at 0.5")
-        )
-    return put_beside([Image.open(BytesIO(chart)).convert("RGB") for chart in charts])
-
-
-def put_beside(pictures: Sequence[Image.Image]) -> Image.Image:
-    width, height = sum(one.width for one in pictures), max(one.height for one in pictures)
-    sheet = Image.new("RGB", (width, height), "white")
-    left = 0
-    for picture in pictures:
-        sheet.paste(picture, (left, 0))
-        left += picture.width
-    return sheet
+    return plot_history(
+        [epoch.loss for epoch in history],
+        [epoch.mean_average_precision for epoch in history],
+        "sum of squares",
+        "Mean average precision",
+        "mAP at 0.5",
+    )
 
 
 def draw_progress(history: Sequence[Epoch], samples: Samples | None, network: Yolo) -> bytes:
     """A JPEG of the curves, and below them what the network finds on the samples now."""
     curves = draw_history(history)
-    if samples is None:
-        return encode_jpeg(curves)
-    found = samples.draw(network)
-    width = max(curves.width, found.width)
-    sheet = Image.new("RGB", (width, curves.height + found.height), "white")
-    sheet.paste(curves, ((width - curves.width) // 2, 0))
-    sheet.paste(found, ((width - found.width) // 2, curves.height))
-    return encode_jpeg(sheet)
+    return encode_jpeg(put_below([curves, samples.draw(network)]) if samples else curves)

@@ -5,9 +5,10 @@ import pytest
 from shared.identifiers import new_id
 from tests.workers.detect.desk import Desk
 from tests.workers.detect.labelled_files import COCO, VOC, YOLO, make_xml, make_zip
-from workers.detect import data, labelled, read_labelled
+from workers.detect import labelled, read_labelled
 from workers.detect.data import open_data
 from workers.detect.training_contract import TrainRequest
+from workers.runtime import spooled_data
 from workers.runtime.run import Cancelled, InvalidInput, TooLarge
 
 
@@ -29,7 +30,7 @@ def test_of_several_formats_the_one_asked_for_counts(sqlite_desk: Desk):
 
 
 def test_followers_see_how_many_pictures_were_looked_at(sqlite_desk: Desk, monkeypatch):
-    monkeypatch.setattr(data, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(spooled_data, "REPORT_EVERY", 0.0)
     with open_data(sqlite_desk.worker, sqlite_desk.make(ask(sqlite_desk, YOLO))):
         pass
     steps = [(event["fraction"], event["step"]) for event in sqlite_desk.steps]
@@ -45,7 +46,7 @@ def test_many_pictures_do_not_flood_the_followers(sqlite_desk: Desk):
 def test_it_can_be_cancelled_while_pictures_are_looked_at_and_when_one_is_opened(
     sqlite_desk: Desk, monkeypatch
 ):
-    monkeypatch.setattr(data, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(spooled_data, "REPORT_EVERY", 0.0)
     run = sqlite_desk.make(ask(sqlite_desk, YOLO))
     run.stop_requested = lambda: len(sqlite_desk.steps) == 2
     with pytest.raises(Cancelled), open_data(sqlite_desk.worker, run):

@@ -12,7 +12,6 @@ from workers.detect.batches import Squares
 from workers.detect.draw import READABLE
 from workers.detect.labelled import Labels
 from workers.detect.sample_pictures import (
-    MARGIN,
     Samples,
     choose_places,
     draw_history,
@@ -23,6 +22,7 @@ from workers.detect.suppression import Suppression
 from workers.detect.train_options import Epoch
 from workers.detect.yolo import Yolo
 from workers.detect.yolo_config import YoloConfig
+from workers.runtime.sheets import MARGIN
 
 SHY, BOLD = Suppression(score_threshold=1.0), Suppression(score_threshold=0.0, max_detections=3)
 STEP = READABLE + MARGIN
@@ -58,10 +58,9 @@ def test_boxes_are_scaled_with_the_picture_and_named():
 def test_what_is_labelled_is_outlined_in_white(network: Yolo):
     picture = hold("a.png", Image.new("RGB", (64, 32)), Labels.of([(8, 8, 24, 24)], [0]))
     sheet = Samples(Squares([picture], 64, False), ["red", "blue"]).draw(network, SHY)
-    assert sheet.size == (STEP + MARGIN, STEP + MARGIN)
-    top = MARGIN + READABLE // 4  # the picture is half as high as wide, and in the middle
-    assert sheet.getpixel((MARGIN + 80, top + 160)) == (255, 255, 255)
-    assert sheet.getpixel((MARGIN + 160, top + 160)) == (0, 0, 0)
+    assert sheet.size == (STEP + MARGIN, READABLE // 2 + 2 * MARGIN)
+    assert sheet.getpixel((MARGIN + 80, MARGIN + 160)) == (255, 255, 255)
+    assert sheet.getpixel((MARGIN + 160, MARGIN + 160)) == (0, 0, 0)
 
 
 def test_what_is_found_is_drawn(network: Yolo):

@@ -1,28 +1,32 @@
 """What a training may take of the memory."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
-from workers.detect import training_memory
 from workers.detect.train_options import TrainOptions
-from workers.detect.training_memory import check_memory, count_numbers, find_memory
+from workers.detect.training_memory import check_memory
+from workers.detect.yolo import Yolo
 from workers.detect.yolo_config import YoloConfig
+from workers.runtime import training_memory
 from workers.runtime.run import TooLarge
+from workers.runtime.training_memory import Numbers, count_numbers
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 SMALL = YoloConfig("small", classes=2, side=64, grid=4)
 
 
+def count(config: YoloConfig) -> Numbers:
+    return count_numbers(lambda: Yolo(config), config.side, config.side)
+
+
 def test_outputs_are_counted_for_a_picture():
-    numbers = count_numbers(SMALL)
+    numbers = count(SMALL)
     assert numbers.outputs > numbers.layer
     assert numbers.layer == 2 * 64 * 64 * 16  # the normalisation of the first convolution
 
 
 def test_yolo_v1_has_the_weights_of_the_paper():
-    weights = count_numbers(YoloConfig()).weights
+    weights = count(YoloConfig()).weights
     assert weights == pytest.approx(271.7e6, rel=1e-3)  # Darknet's file has 271,703,550
 
 
@@ -64,15 +68,3 @@ def test_beside_a_gpu_only_the_host_is_looked_at(monkeypatch):
     monkeypatch.setattr(training_memory, "find_memory", lambda: 2**30)
     with pytest.raises(TooLarge, match=r"beside that of its GPU.* or fewer pictures"):
         check_memory(TrainOptions(YoloConfig("small", 2, 448, 14)), 10_000, CUDA)
-
-
-def test_a_container_may_have_less_than_the_machine(monkeypatch, tmp_path: Path):
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr(training_memory, "CONTAINER", limit)
-    machine = find_memory()
-    limit.write_text("max\n")
-    assert find_memory() == machine
-    limit.write_text("1048576\n")
-    assert find_memory() == 2**20
-    limit.write_text(f"{2**60}\n")
-    assert find_memory() == machine

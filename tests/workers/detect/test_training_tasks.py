@@ -14,14 +14,14 @@ from shared.models import find_version
 from tests.workers.detect.coloured import SIZE, make_pictures, write_yolo
 from tests.workers.detect.desk import Desk
 from tests.workers.detect.labelled_files import VOC, YOLO, make_picture, make_zip
-from workers.detect import training_memory, training_tasks
+from workers.detect import training_tasks
 from workers.detect.loaded import WORKER
 from workers.detect.objects_contract import ObjectsRequest
 from workers.detect.objects_tasks import objects
 from workers.detect.served import KIND
 from workers.detect.training_contract import TrainRequest, TrainResult
 from workers.detect.training_tasks import train
-from workers.runtime import training
+from workers.runtime import training, training_memory
 from workers.runtime.checkpoints import CHECKPOINT, open_checkpoints
 from workers.runtime.images import decode
 from workers.runtime.run import Cancelled
