@@ -12,7 +12,7 @@ from PIL import Image
 
 from services.client.client import Client
 from services.client.job import JobEvent
-from tests.e2e.detect_stack import do, fail, finish, open_clients, pack, pack_folder
+from tests.e2e.clients import do, fail, finish, open_clients, pack, pack_folder, run_worker
 from tests.workers.detect.coloured import make_pictures, write_yolo
 
 NAME = "rectangles"
@@ -40,7 +40,8 @@ class Trained:
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Client]]:
     """Of two tenants."""
-    with open_clients(tmp_path_factory.mktemp("detect") / "home") as opened:
+    home = tmp_path_factory.mktemp("detect") / "home"
+    with run_worker(home, "detect") as stack, open_clients(stack) as opened:
         yield opened
 
 

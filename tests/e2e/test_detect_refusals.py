@@ -8,7 +8,7 @@ import pytest
 
 from services.client.client import Client
 from services.client.problems import Problem
-from tests.e2e.detect_stack import do, fail, name_problem, open_clients, pack
+from tests.e2e.clients import do, fail, name_problem, open_clients, pack, run_worker
 from tests.workers.detect.labelled_files import YOLO, make_picture, without
 
 EMPTY_ZIP = b"PK\3\4\0\0\0\0"  # it begins as one, and then there is nothing
@@ -17,7 +17,8 @@ LONG = "x" * 10_000
 
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Client]]:
-    with open_clients(tmp_path_factory.mktemp("refusals") / "home") as opened:
+    home = tmp_path_factory.mktemp("refusals") / "home"
+    with run_worker(home, "detect") as stack, open_clients(stack) as opened:
         yield opened
         # after all of these, the worker still does its jobs
         found = do(opened[0], "detect.objects", picture=inline(make_picture()))

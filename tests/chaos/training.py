@@ -4,32 +4,68 @@ import json
 import re
 import signal
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.contract import LONG
 from shared.settings import read_settings
-from tests.e2e.detect_stack import pack_folder
+from tests.e2e.clients import pack_folder
 from tests.e2e.stack import Site, run_site, send, wait_for
 from tests.e2e.streams import read_events
 from tests.plain_sql import run_sql
-from tests.workers.detect.coloured import write_yolo
+from tests.workers.detect import coloured as boxes
+from tests.workers.segment import coloured as masks
 from workers.runtime.checkpoints import CHECKPOINT
 from workers.runtime.tensors import read_parts
 
-QUEUE = "detect-long"
-# More than twice as long as until the first checkpoint, which is written after 30 seconds.
-EPOCHS = 120
-REQUEST = {
-    "name": "chaos",
-    "side": 64,
-    "grid": 4,
-    "epochs": EPOCHS,
-    "patience": EPOCHS,
-    "augment": False,
-    "batch_size": 8,
-    "learning_rate": 5e-3,
-}
+NAME = "chaos"  # of the model
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that lasts more than twice as long as until its first checkpoint, 30 seconds."""
+
+    worker: str
+    epochs: int
+    request: dict[str, Any]
+    write: Callable[[Path], None]  # makes its data in a folder
+
+
+def write_boxes(folder: Path) -> None:
+    boxes.write_yolo(folder, 48, "train")
+    boxes.write_yolo(folder, 12, "val", seed=1)
+
+
+TRAININGS = [
+    Training(
+        "detect",
+        epochs=120,
+        request={
+            "side": 64,
+            "grid": 4,
+            "patience": 120,
+            "augment": False,
+            "batch_size": 8,
+            "learning_rate": 5e-3,
+        },
+        write=write_boxes,
+    ),
+    Training(
+        "segment",
+        epochs=200,
+        request={
+            "encoder": "thin",
+            "height": 64,
+            "width": 64,
+            "augment": False,
+            "batch_size": 8,
+            "learning_rate": 4e-3,
+        },
+        write=lambda folder: masks.write_pictures(folder, 60),
+    ),
+]
 PATIENCE = 500.0  # seconds; on a quiet machine the whole takes 100
 EPOCH = re.compile(r"epoch (\d+) of")
 
@@ -49,11 +85,12 @@ class Findings:
     log: str
 
 
-def interrupt(home: Path, victim: str, database_url: str = "") -> Findings:
+def interrupt(training: Training, home: Path, victim: str, database_url: str = "") -> Findings:
     """Kill `victim`, the main process or its child that works, in the middle of a training."""
     overrides = {"database_url": database_url, "weights_dir": read_settings().weights}
-    with run_site(home, 1, QUEUE, **overrides) as site:
-        job = site.submit("detect.train", {"data": upload(site), **REQUEST})["id"]
+    with run_site(home, 1, training.worker + LONG, **overrides) as site:
+        request = {"data": upload(site, training), "name": NAME, "epochs": training.epochs}
+        job = site.submit(f"{training.worker}.train", request | training.request)["id"]
         checkpoint = home / "checkpoints" / job / CHECKPOINT
         wait_for(checkpoint.exists, "a checkpoint", PATIENCE)
         _, about = read_parts(checkpoint)
@@ -79,11 +116,10 @@ def interrupt(home: Path, victim: str, database_url: str = "") -> Findings:
         )
 
 
-def upload(site: Site) -> str:
+def upload(site: Site, training: Training) -> str:
     """The blob id of a zip of made-up labelled pictures."""
     with tempfile.TemporaryDirectory() as folder:
-        write_yolo(Path(folder), 48, "train")
-        write_yolo(Path(folder), 12, "val", seed=1)
+        training.write(Path(folder))
         content = pack_folder(Path(folder))
     answer = site.client.post("/v1/blobs", content=content)
     return str(answer.raise_for_status().json()["id"])

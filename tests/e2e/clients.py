@@ -1,4 +1,4 @@
-"""A stack with the detect worker, two of its tenants, and what they ask of it."""
+"""A stack with one worker, two of its tenants, and what they ask of it."""
 
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -7,9 +7,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from services.client.client import Client
 from services.client.job import Job
 from services.client.problems import Problem
+from services.local.control import Stack
 from services.local.stack import running_stack
 from shared.db import open_db
 from shared.keys import create_key
@@ -19,16 +22,28 @@ PATIENCE = 250.0  # seconds; on a quiet machine every job here takes a few
 
 
 @contextmanager
-def open_clients(home: Path) -> Iterator[tuple[Client, Client]]:
-    """Of the tenant who owns the stack, and of another one."""
+def run_worker(home: Path, worker: str) -> Iterator[Stack]:
+    """The stack of `atelier up` with this worker alone."""
     weights = read_settings().weights
-    with running_stack({"home": home, "workers": "detect", "weights_dir": weights}) as stack:
-        sessions = open_db(Settings(home=home).database)
-        with sessions.begin() as session:
-            other = create_key(session, "other", "test", ["*"])
-        sessions.engine.dispose()
-        with Client(stack.address, stack.api_key) as own, Client(stack.address, other) as foreign:
-            yield own, foreign
+    with running_stack({"home": home, "workers": worker, "weights_dir": weights}) as stack:
+        yield stack
+
+
+@contextmanager
+def open_clients(stack: Stack) -> Iterator[tuple[Client, Client]]:
+    """Of the tenant who owns the stack, and of another one."""
+    sessions = open_db(Settings(home=stack.home).database)
+    with sessions.begin() as session:
+        other = create_key(session, "other", "test", ["*"])
+    sessions.engine.dispose()
+    with Client(stack.address, stack.api_key) as own, Client(stack.address, other) as foreign:
+        yield own, foreign
+
+
+def list_pids(stack: Stack, *programs: str) -> set[int]:
+    """The process ids of programs that are workers, and of their pools."""
+    mains = [psutil.Process(stack.pid(program)) for program in programs]
+    return {one.pid for main in mains for one in (main, *main.children())}
 
 
 def finish(client: Client, job: Job) -> dict[str, Any]:
