@@ -77,6 +77,7 @@ class PinnedFile(BaseModel):
     licence: str
     trained_on: str = ""
     summary: str
+    optional: bool = False  # large, or of one source alone: fetched only by its name
     sources: tuple[Member | Link, ...] = Field(min_length=1)
 
 

@@ -29,7 +29,9 @@ app = typer.Typer(help="Fetch, list and check the pretrained files.", no_args_is
 output = Console()
 errors = Console(stderr=True)
 
-Names = Annotated[list[str] | None, typer.Argument(help="File names; none means all.")]
+Names = Annotated[
+    list[str] | None, typer.Argument(help="File names; none means all that are not optional.")
+]
 KindOption = Annotated[Kind | None, typer.Option("--kind", help="Only files of this kind.")]
 
 
@@ -38,7 +40,7 @@ def pull_files(names: Names = None, kind: KindOption = None) -> None:
     """Fetch files that are missing or damaged."""
     folder = read_settings().weights
     with _failing_cleanly():
-        wanted = _choose(names, kind)
+        wanted = [file for file in _choose(names, kind) if names or not file.optional]
         folder.mkdir(parents=True, exist_ok=True)
         with _progress_bars() as bars, Downloads(folder) as downloads:
             for file in wanted:
@@ -88,7 +90,7 @@ def _state(file: PinnedFile) -> str:
     try:
         locate(file.name, read_settings().weights)
     except MissingWeights:
-        return "no"
+        return "no, optional" if file.optional else "no"
     except DamagedWeights:
         return "damaged"
     return "yes"

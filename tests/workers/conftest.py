@@ -23,5 +23,6 @@ def weights() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with Downloads(folder) as downloads:
         for file in load_catalog().files:
-            pull(file.name, folder, downloads=downloads)
+            if not file.optional:
+                pull(file.name, folder, downloads=downloads)
     return folder

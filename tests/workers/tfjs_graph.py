@@ -115,7 +115,9 @@ def resize(inputs: list[Tensor], attributes: Attributes) -> Tensor:
     x, size = inputs
     for axis, wanted in zip((1, 2), size.tolist(), strict=True):
         there = x.shape[axis]
-        place = ((torch.arange(wanted, dtype=x.dtype) + 0.5) * there / wanted - 0.5).clamp(0, there - 1)
+        place = ((torch.arange(wanted, dtype=x.dtype) + 0.5) * there / wanted - 0.5).clamp(
+            0, there - 1
+        )
         before = place.floor().long()
         behind = (before + 1).clamp(max=there - 1)
         share = (place - before).view(-1, *(1,) * (3 - axis))

@@ -13,16 +13,19 @@ from shared.settings import read_settings
 from shared.weights import Catalog
 from tests.package_index import make_catalog, make_wheel, pin, run_package_index
 
-NET, PICTURE = b"net" * 1000, b"picture" * 1000
+NET, PICTURE, LARGE = b"net" * 1000, b"picture" * 1000, b"large" * 1000
 
 
 @pytest.fixture(autouse=True)
 def catalog(monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
-    """Two files in one wheel of a package index on this machine."""
+    """Three files, one optional, in one wheel of a package index on this machine."""
     with run_package_index() as index:
-        wheel = index.add("demo-1.0.whl", make_wheel({"net": NET, "picture": PICTURE}))
+        members = {"net": NET, "picture": PICTURE, "large": LARGE}
+        wheel = index.add("demo-1.0.whl", make_wheel(members))
         net = pin("net.bin", NET, (wheel, "net")).model_copy(update={"kind": "weights"})
-        made = make_catalog([wheel], [net, pin("picture.png", PICTURE, (wheel, "picture"))])
+        large = pin("large.bin", LARGE, (wheel, "large"))
+        large = large.model_copy(update={"kind": "weights", "optional": True})
+        made = make_catalog([wheel], [net, pin("picture.png", PICTURE, (wheel, "picture")), large])
         monkeypatch.setenv("PIP_INDEX_URL", index.url)
         for module in (weights, weights_commands):
             monkeypatch.setattr(module, "load_catalog", lambda: made)
@@ -43,9 +46,10 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(weights_commands.app, list(arguments))
 
 
-def test_pull_without_names_fetches_everything(folder):
+def test_pull_without_names_fetches_everything_that_is_not_optional(folder):
     result = run("pull")
     assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in folder.iterdir()) == ["net.bin", "picture.png"]
     assert (folder / "net.bin").read_bytes() == NET
     assert (folder / "picture.png").read_bytes() == PICTURE
     assert f"2 files are ready in {folder}" in result.stdout
@@ -56,9 +60,15 @@ def test_pull_fetches_only_one_kind(folder):
     assert [path.name for path in folder.iterdir()] == ["picture.png"]
 
 
-def test_pull_fetches_only_the_named_file(folder):
-    assert run("pull", "net.bin").exit_code == 0
+def test_the_kind_of_an_optional_file_does_not_fetch_it(folder):
+    assert run("pull", "--kind", "weights").exit_code == 0
     assert [path.name for path in folder.iterdir()] == ["net.bin"]
+
+
+@pytest.mark.parametrize("name", ["net.bin", "large.bin"])
+def test_pull_fetches_only_the_named_file(name, folder):
+    assert run("pull", name).exit_code == 0
+    assert [path.name for path in folder.iterdir()] == [name]
 
 
 def test_pulling_an_unknown_name_fails_and_names_the_known_ones(folder):
@@ -84,6 +94,7 @@ def test_list_shows_what_is_here():
     lines = {line.split()[0]: line for line in run("list").stdout.splitlines() if line.strip()}
     assert " yes " in lines["net.bin"]
     assert " no " in lines["picture.png"]
+    assert " no, optional " in lines["large.bin"]
 
 
 def test_verify_passes_over_what_was_never_pulled():

@@ -1,67 +1,11 @@
-"""The TensorFlow.js format: numbers found by name, and files refused that do not fit."""
-
-import json
-import struct
-from pathlib import Path
+"""NanoDet's published weights: those of each convolution, and files of other networks refused."""
 
 import pytest
 import torch
 
 from workers.detect.nanodet import NanoDet
-from workers.detect.nanodet_weights import KERNEL, by_number, load_nanodet, read_tfjs
-
-HALF = {"dtype": "float16", "original_dtype": "float32"}
-ENTRIES = [
-    {"name": "shape", "shape": [3], "dtype": "int32"},
-    {"name": "kernel", "shape": [2, 1], "dtype": "float32", "quantization": HALF},
-    {"name": "slope", "shape": [], "dtype": "float32"},
-]
-CONTENT = struct.pack("<3i2ef", 1, -2, 70000, 0.5, -3.0, 0.1)
-
-
-def write_model(
-    folder: Path, content: bytes, *groups: list[dict[str, object]]
-) -> tuple[Path, Path]:
-    model, weights = folder / "net.json", folder / "net.bin"
-    model.write_text(json.dumps({"weightsManifest": [{"weights": group} for group in groups]}))
-    weights.write_bytes(content)
-    return model, weights
-
-
-@pytest.mark.parametrize("groups", [[ENTRIES], [ENTRIES[:1], ENTRIES[1:]]])
-def test_tensors_are_read_by_name_with_their_shapes_and_types(tmp_path, groups):
-    tensors = read_tfjs(*write_model(tmp_path, CONTENT, *groups))
-    assert list(tensors) == ["shape", "kernel", "slope"]
-    assert torch.equal(tensors["shape"], torch.tensor([1, -2, 70000], dtype=torch.int32))
-    assert torch.equal(tensors["kernel"], torch.tensor([[0.5], [-3.0]]))
-    assert torch.equal(tensors["slope"], torch.tensor(0.1))
-
-
-@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"\0", b""])
-def test_a_file_of_another_length_is_refused(tmp_path, content):
-    with pytest.raises(ValueError, match="bytes"):
-        read_tfjs(*write_model(tmp_path, content, ENTRIES))
-
-
-def test_numbers_stored_in_another_way_are_refused(tmp_path):
-    scaled = {"dtype": "uint8", "scale": 0.1, "min": -1.0}
-    entry = {"name": "kernel", "shape": [1], "dtype": "float32", "quantization": scaled}
-    with pytest.raises(ValueError, match="kernel is stored as uint8"):
-        read_tfjs(*write_model(tmp_path, b"\7", [entry]))
-
-
-def test_kernels_follow_the_numbers_in_their_names():
-    names = [f"PartitionedCall/{end}" for end in ("split_10", "split_2", "split", "split_1/dim")]
-    tensors = {name: torch.tensor(float(place)) for place, name in enumerate(names)}
-    assert by_number(tensors, KERNEL) == [2.0, 1.0, 0.0]
-
-
-def test_whole_numbers_are_no_parameters():
-    tensors = {
-        "PartitionedCall/split": torch.tensor([1, 80, -1]),
-        "PartitionedCall/split_1": torch.zeros(1),
-    }
-    assert [tensor.dtype for tensor in by_number(tensors, KERNEL)] == [torch.float32]
+from workers.detect.nanodet_weights import load_nanodet
+from workers.runtime.tfjs import read_tfjs
 
 
 def test_the_first_kernel_is_turned_from_blue_green_red(weights):
@@ -81,5 +25,8 @@ def test_weights_of_another_network_are_refused(weights, classes):
 
 
 def test_a_model_without_its_convolutions_is_refused(tmp_path):
+    model, weights = tmp_path / "net.json", tmp_path / "net.bin"
+    model.write_text('{"weightsManifest": []}')
+    weights.write_bytes(b"")
     with pytest.raises(ValueError, match="another network"):
-        load_nanodet(NanoDet(), *write_model(tmp_path, CONTENT, ENTRIES))
+        load_nanodet(NanoDet(), model, weights)
