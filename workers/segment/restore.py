@@ -1,6 +1,7 @@
 """Brings scores of a scaled picture to the picture's own size, band by band."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -25,39 +26,59 @@ def restore_bands(
     """
     if seen == size:
         yield from bands
-    elif seen[1] > seen[0]:  # the bands are columns
-        turned = ((columns, rows, scores.mT) for rows, columns, scores in bands)
-        for columns, rows, scores in _restore_rows(turned, seen[::-1], size[::-1], most):
-            yield rows, columns, scores.mT
-    else:
-        yield from _restore_rows(bands, seen, size, most)
-
-
-def _restore_rows(
-    bands: Iterable[Band], seen: tuple[int, int], size: tuple[int, int], most: int
-) -> Iterator[Band]:
-    above, below, nearer = _place_rows(seen[0], size[0])
-    widest = max(size[1], seen[1] * -(-seen[0] // size[0]))  # numbers of a row, or those it is of
-    last, done = torch.empty(0), 0  # `last` is the row before the band
-    for rows, _, scores in bands:
-        ready = int(torch.searchsorted(below, rows.stop))
-        step = max(1, most // (len(scores) * widest))
+        return
+    along = int(seen[1] > seen[0])  # what bands follow each other in: 0 rows, 1 columns
+    across = 1 - along
+    lines = _Lines.place(seen[along], size[along])
+    longest = max(size[across], seen[across] * -(-seen[along] // size[along]))
+    before, done = torch.empty(0), 0  # `before` is the line in front of the band
+    for rows, columns, scores in bands:
+        span = (rows, columns)[along]
+        ready = lines.count_ready(span.stop)
+        step = max(1, most // (len(scores) * longest))
         for start in range(done, ready, step):
             part = slice(start, min(start + step, ready))
-            first, end = int(above[part][0]), int(below[part][-1]) + 1
-            known = scores[:, max(first - rows.start, 0) : end - rows.start]
-            if first < rows.start:
-                known = torch.cat([last, known], dim=1)
-            upper, lower = known[:, above[part] - first], known[:, below[part] - first]
-            mixed = torch.lerp(upper, lower, nearer[part, None])
-            wide = F.interpolate(mixed[None], (mixed.shape[1], size[1]), mode="bilinear")[0]
-            yield part, slice(0, size[1]), wide
-        done, last = ready, scores[:, -1:].clone()
+            mixed = lines.mix(part, before, scores, span.start, along)
+            if along:
+                yield slice(0, size[0]), part, _stretch(mixed, size[0], part.stop - part.start)
+            else:
+                yield part, slice(0, size[1]), _stretch(mixed, part.stop - part.start, size[1])
+        done = ready
+        before = scores.narrow(along + 1, span.stop - span.start - 1, 1).clone()
 
 
-def _place_rows(seen: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each row wanted the rows above and below it (size,) int64, and how near the latter is."""
-    middles = (torch.arange(size, dtype=torch.float64) + 0.5) * (seen / size) - 0.5
-    places = middles.clamp(0, seen - 1)
-    above = places.long()
-    return above, (above + 1).clamp(max=seen - 1), (places - above).float()
+@dataclass(frozen=True)
+class _Lines:
+    """For each row wanted, or column, the two that it lies between, and how near the second is."""
+
+    first: Tensor  # (size,) int64
+    second: Tensor  # (size,) int64
+    share: Tensor  # (size,) float32
+
+    @classmethod
+    def place(cls, seen: int, size: int) -> "_Lines":
+        middles = (torch.arange(size, dtype=torch.float64) + 0.5) * (seen / size) - 0.5
+        places = middles.clamp(0, seen - 1)
+        first = places.long()
+        return cls(first, (first + 1).clamp(max=seen - 1), (places - first).float())
+
+    def count_ready(self, known: int) -> int:
+        """How many can be made of so many."""
+        return int(torch.searchsorted(self.second, known))
+
+    def mix(self, part: slice, before: Tensor, scores: Tensor, start: int, along: int) -> Tensor:
+        """Those of `part`, of a band that begins at `start` and of the line before it."""
+        axis = along + 1
+        first, second = self.first[part], self.second[part]
+        begin, end = int(first[0]), int(second[-1]) + 1
+        known = scores.narrow(axis, max(begin - start, 0), end - max(begin, start))
+        if begin < start:
+            known = torch.cat([before, known], dim=axis)
+        share = self.share[part] if along else self.share[part, None]
+        return torch.lerp(
+            known.index_select(axis, first - begin), known.index_select(axis, second - begin), share
+        )
+
+
+def _stretch(scores: Tensor, height: int, width: int) -> Tensor:
+    return F.interpolate(scores[None], (height, width), mode="bilinear")[0]
