@@ -1,13 +1,12 @@
 """A trained detector in one file: its network, its classes, and how it is to be used."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from torch import Tensor, nn
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from torch import Tensor
 
 from workers.detect.fields import Labels
 from workers.detect.model import SIZE, STRIDE, YoloV3Tiny
@@ -15,12 +14,12 @@ from workers.detect.suppression import Suppression
 from workers.detect.yolo import Yolo
 from workers.detect.yolo_config import MAX_ANCHOR, MAX_CLASSES, MAX_SIDE, YoloConfig
 from workers.detect.yolo_v1 import ImageClassifier
+from workers.runtime.network_file import fill, read_about
 from workers.runtime.tensors import read_tensors, write_tensors
 
 Pixels = Annotated[int, Field(ge=1, le=MAX_ANCHOR)]
 MAX_METRICS = MAX_CLASSES + 100  # one of each class, and others
 MetricName = Annotated[str, Field(max_length=220)]  # that of a class, and of what is measured
-SHOWN = 80  # characters of a name in a text, which may be as long as the file
 CLASSIFIER = "atelier-yolo-classifier-1"
 
 
@@ -134,26 +133,11 @@ def pack_detector(detector: Detector) -> tuple[dict[str, Tensor], dict[str, Any]
 
 def unpack_detector(tensors: dict[str, Tensor], told: dict[str, Any]) -> Detector:
     """As it was packed; raises ValueError if that is no detector, whatever it is."""
-    about = read_about(told)
+    about = read_about(READER, told)
     with torch.device("meta"):  # a file that lies about its network takes no memory
         network = build_empty(about)
     fill(network, tensors)
     return Detector(network, tuple(about.names), about.bordered, about.suppression, about.metrics)
-
-
-def read_about(told: dict[str, Any]) -> AboutYolo | AboutTiny:
-    """Raises ValueError, whose text names the first thing that is wrong."""
-    try:
-        return READER.validate_json(json.dumps(told))  # strict JSON: no texts for numbers
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = shorten(".".join(str(part) for part in first["loc"]))
-        why = shorten(first["msg"], 300)
-        raise ValueError(f"{place}: {why}." if place else why) from error
-
-
-def shorten(text: str, length: int = SHOWN) -> str:
-    return text if len(text) <= length else f"{text[:length]}…"
 
 
 def build_empty(about: AboutYolo | AboutTiny) -> Yolo | YoloV3Tiny:
@@ -191,14 +175,3 @@ def load_classifier(path: Path) -> ImageClassifier:
         classifier = ImageClassifier(len(head))
     fill(classifier, tensors)
     return classifier.eval()
-
-
-def fill(network: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Give an empty network its weights; raises ValueError if they are not exactly its own."""
-    wanted = {name: (one.shape, one.dtype) for name, one in network.state_dict().items()}
-    found = {name: (one.shape, one.dtype) for name, one in tensors.items()}
-    if wanted != found:
-        odd = sorted(dict(wanted.items() ^ found.items()))
-        shown = ", ".join(shorten(name) for name in odd[:3])
-        raise ValueError(f"The weights are not those of the network: {shown}.")
-    network.load_state_dict(tensors, assign=True)

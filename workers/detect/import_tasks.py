@@ -9,20 +9,19 @@ import torch
 
 from workers.detect.darknet import count_floats, load_darknet, tensors_in_file_order
 from workers.detect.darknet_cfg import parse_cfg
-from workers.detect.detector_file import Detector, load_detector, pack_detector, shorten
+from workers.detect.detector_file import Detector, load_detector, pack_detector
 from workers.detect.loaded import DetectWorker
 from workers.detect.model import YoloV3Tiny
 from workers.detect.model_contract import ImportRequest, ImportResult
 from workers.detect.served import KIND
 from workers.detect.suppression import Suppression
 from workers.runtime.answers import answer_each
+from workers.runtime.network_file import check_finite, check_header, tell_faults
 from workers.runtime.run import InvalidInput, JobError, Run
 from workers.runtime.spool import spool
 
 MOST_BYTES = 2_000_000_000  # of a file: yolo-v1 has 1.1 GB of weights
-MOST_HEADER = 2**22  # bytes: a thousand classes with long names, twice
 CFG, MOST_OF_CFG = "cfg", 100_000  # its name beside the weights; bytes
-SHOWN = 500  # characters of what is wrong with a file
 # Numbers that a class adds to YOLOv3-tiny: on both grids, a filter and a bias for three anchors.
 NUMBERS_OF_CLASS = 3 * (512 + 1) + 3 * (256 + 1)
 
@@ -44,11 +43,8 @@ def _bring_in(worker: DetectWorker, run: Run[ImportRequest]) -> ImportResult:
             with (Path(folder) / CFG).open("wb") as file:
                 spool(worker.blobs, run, request.cfg, file, MOST_OF_CFG)
         run.progress(0.3, "reading the network")
-        try:
+        with tell_faults(path, f"detector of the kind {request.kind}"):
             detector = read(path, request)
-        except (ValueError, RecursionError) as error:  # the latter of JSON a thousand levels deep
-            text = shorten(str(error).replace(str(path), "the file"), SHOWN)
-            raise InvalidInput(f"This is no detector of the kind {request.kind}: {text}") from error
     run.progress(0.6, "trying it out")
     try_out(detector)
     facts = {"came_as": request.kind, **detector.list_facts()}
@@ -67,9 +63,7 @@ def read_atelier(path: Path, request: ImportRequest) -> Detector:
         raise InvalidInput(
             "classes, anchors, cfg and bordered are of darknet: a file of Atelier has its own."
         )
-    with path.open("rb") as file:  # as safetensors begins: the length of the header
-        if int.from_bytes(file.read(8), "little") > MOST_HEADER:
-            raise ValueError("it does not begin as a file of safetensors, or is damaged.")
+    check_header(path)
     detector = load_detector(path)
     if request.score_threshold is None:
         return detector
@@ -120,9 +114,7 @@ def check_numbers(found: int, network: YoloV3Tiny) -> None:
 @torch.inference_mode()
 def try_out(detector: Detector) -> None:
     """Look at a grey picture. Raises InvalidInput if a weight or what is found is not finite."""
-    for name, weights in detector.network.state_dict().items():
-        if not weights.isfinite().all():
-            raise InvalidInput(f"The weights {name} hold numbers that are not finite.")
+    check_finite(detector.network)
     boxes, scores = detector.network.predict(torch.full((1, 3, detector.side, detector.side), 0.5))
     if not (boxes.isfinite().all() and scores.isfinite().all()):
         raise InvalidInput("What this network finds in a grey picture are not finite numbers.")

@@ -1,34 +1,28 @@
 """A detector as an ONNX file for other programs, and the proof that it finds the same there."""
 
-import copy
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
-from onnxruntime import InferenceSession, SessionOptions  # type: ignore[import-untyped]
+from onnxruntime import InferenceSession  # type: ignore[import-untyped]
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from workers.detect.served import Network, Served
-from workers.runtime.run import JobError, TooLarge
+from workers.runtime import onnx_export
+from workers.runtime.onnx_export import (
+    NotEqual,
+    check_bytes,
+    copy_to_cpu,
+    list_shapes,
+    make_pictures,
+    open_onnx,
+    run_onnx,
+)
 
-OPSET = 18  # onnxruntime reads it from 1.14 on, TensorRT from 8.6 on
-INPUT, OUTPUTS = "pictures", ("boxes", "scores")
-LARGEST = 2**31 - 2**24  # bytes of weights; protobuf, and so the file, ends at 2 GiB
+OUTPUTS = ("boxes", "scores")
 BOX_LIMIT, SCORE_LIMIT = 0.05, 0.001  # differences from torch: pixels of the square; of 1
-BATCHES = (1, 3)  # pictures the two are compared on
-SEED = 0
-
-
-class NotEqual(JobError):
-    """The exported network does not answer as the original does."""
-
-    code = "parity"
 
 
 @dataclass(frozen=True)
@@ -59,34 +53,9 @@ def write_onnx(served: Served, path: Path) -> None:
     Takes about three times the memory of the weights. Raises TooLarge if no ONNX file can hold
     them.
     """
-    held = sum(tensor.nbytes for tensor in served.network.state_dict().values())
-    if held > LARGEST:
-        raise TooLarge(
-            f"The network holds {held / 2**30:.1f} GiB, and an ONNX file 2 at most: "
-            "export it in the format atelier."
-        )
-    pictures = torch.zeros(2, 3, served.side, served.side)  # of one, torch would make a constant
-    program = torch.onnx.export(
-        Predict(copy_to_cpu(served.network)).eval(),
-        (pictures,),
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=[INPUT],
-        output_names=list(OUTPUTS),
-        dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}},
-        verbose=False,
-    )
-    if program is None:
-        raise RuntimeError("torch.onnx.export made no program")
-    for node in program.model.graph.all_nodes():
-        node.metadata_props.clear()  # stack traces with the folders of this machine
-    program.model.metadata_props.update(describe(served))
-    program.save(path)
-
-
-def copy_to_cpu(network: Network) -> Network:
-    """The same in the plain layout, not compiled; the one that is served stays as it is."""
-    return copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format)
+    check_bytes(served.network)
+    network = Predict(copy_to_cpu(served.network)).eval()
+    onnx_export.write_onnx(network, (served.side, served.side), OUTPUTS, describe(served), path)
 
 
 def describe(served: Served) -> dict[str, str]:
@@ -113,13 +82,11 @@ def describe(served: Served) -> dict[str, str]:
 
 def check_onnx(served: Served, path: Path) -> Checked:
     """Raises NotEqual if onnxruntime's answers are not those of torch, both on the CPU."""
-    onnx.checker.check_model(path, full_check=True)
-    options = SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = open_onnx(path)
     network = copy_to_cpu(served.network)
     found = [
-        compare(network, session, pictures, served.side) for pictures in make_pictures(served.side)
+        compare(network, session, pictures, served.side)
+        for pictures in make_pictures((served.side, served.side))
     ]
     box_difference, score_difference = np.max(found, axis=0).tolist()  # not a number if one is not
     if not (box_difference <= BOX_LIMIT and score_difference <= SCORE_LIMIT):
@@ -128,12 +95,7 @@ def check_onnx(served: Served, path: Path) -> Checked:
             f"{score_difference:.3g}: too much to be the same detector. If its losses were not "
             "numbers any more, train it again; or export it in the format atelier."
         )
-    return Checked(
-        inputs={one.name: one.shape for one in session.get_inputs()},
-        outputs={one.name: one.shape for one in session.get_outputs()},
-        box_difference=box_difference,
-        score_difference=score_difference,
-    )
+    return Checked(*list_shapes(session), box_difference, score_difference)
 
 
 @torch.inference_mode()
@@ -142,16 +104,6 @@ def compare(
 ) -> tuple[float, float]:
     """The largest differences of boxes, cut at the border, in pixels, and of scores."""
     boxes, scores = network.predict(pictures)
-    other_boxes, other_scores = map(
-        torch.from_numpy, session.run(list(OUTPUTS), {INPUT: pictures.numpy()})
-    )
+    other_boxes, other_scores = run_onnx(session, pictures)
     apart = boxes.clamp(0, side) - other_boxes.clamp(0, side)
     return float(apart.abs().max()), float((scores - other_scores).abs().max())
-
-
-def make_pictures(side: int) -> Iterator[Tensor]:
-    """(B, 3, side, side) in [0, 1] for each of BATCHES: noise, and areas with soft edges."""
-    generator = torch.Generator().manual_seed(SEED)
-    for count, cells in product(BATCHES, (side, 8)):
-        picture = torch.rand(count, 3, cells, cells, generator=generator)
-        yield F.interpolate(picture, (side, side), mode="bilinear").clamp(0, 1)

@@ -1,0 +1,71 @@
+"""Files of networks that may come from outside: bounded, checked, refused by what is wrong."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor, nn
+
+from workers.runtime.run import InvalidInput
+
+MOST_HEADER = 2**22  # bytes: a thousand classes with long names, twice
+SHOWN = 80  # characters of a name in a text, which may be as long as the file
+SHOWN_OF_ERROR = 500
+
+A = TypeVar("A")
+
+
+def shorten(text: str, length: int = SHOWN) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
+def check_header(path: Path) -> None:
+    """Raises ValueError for what does not begin as safetensors do: with the header's length."""
+    with path.open("rb") as file:
+        if int.from_bytes(file.read(8), "little") > MOST_HEADER:
+            raise ValueError("it does not begin as a file of safetensors, or is damaged.")
+
+
+def read_about(reader: TypeAdapter[A], told: Any) -> A:
+    """The description in a file. Raises ValueError, whose text names the first fault."""
+    try:
+        return reader.validate_json(json.dumps(told))  # strict JSON: no texts for numbers
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = shorten(".".join(str(part) for part in first["loc"]))
+        why = shorten(first["msg"], 300)
+        raise ValueError(f"{place}: {why}." if place else why) from error
+
+
+def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give an empty network its weights; raises ValueError if they are not exactly its own."""
+    wanted = {name: (one.shape, one.dtype) for name, one in network.state_dict().items()}
+    found = {name: (one.shape, one.dtype) for name, one in tensors.items()}
+    if wanted != found:
+        odd = sorted(dict(wanted.items() ^ found.items()))
+        shown = ", ".join(shorten(name) for name in odd[:3])
+        raise ValueError(f"The weights are not those of the network: {shown}.")
+    network.load_state_dict(tensors, assign=True)
+
+
+@contextmanager
+def tell_faults(path: Path, what: str) -> Iterator[None]:
+    """What goes wrong while a file is read is its sender's fault: "This is no `what`: ...".
+
+    Raises InvalidInput, which does not tell where the file lies.
+    """
+    try:
+        yield
+    except (ValueError, RecursionError) as error:  # the latter of JSON a thousand levels deep
+        text = shorten(str(error).replace(str(path), "the file"), SHOWN_OF_ERROR)
+        raise InvalidInput(f"This is no {what}: {text}") from error
+
+
+def check_finite(network: nn.Module) -> None:
+    """Raises InvalidInput if a weight is not finite."""
+    for name, weights in network.state_dict().items():
+        if not weights.isfinite().all():
+            raise InvalidInput(f"The weights {name} hold numbers that are not finite.")
