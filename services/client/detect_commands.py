@@ -1,9 +1,6 @@
 """`atelier detect`: the commands on objects, from the files that hold them."""
 
-from typing import Any
-
 import typer
-from typer.core import TyperGroup
 
 from services.client import (
     detect_model_commands,
@@ -11,21 +8,14 @@ from services.client import (
     detect_stream_command,
     detect_training_commands,
 )
+from services.client.default_command import PhotosOrCommand
 
 
-class PhotosOrCommand(TyperGroup):
-    """`objects` is meant where no command is named: `atelier detect PHOTO...`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or args[0] not in {*self.commands, *ctx.help_option_names}:
-            args = ["objects", *args]
-        return super().parse_args(ctx, args)
-
-    def collect_usage_pieces(self, _: Any) -> list[str]:
-        return ["PHOTO... [OPTIONS]", "|", "COMMAND [ARGS]..."]
+class ObjectsOrCommand(PhotosOrCommand):
+    default = "objects"
 
 
-app = typer.Typer(cls=PhotosOrCommand)
+app = typer.Typer(cls=ObjectsOrCommand)
 for part in (
     detect_objects_command,
     detect_stream_command,

@@ -18,6 +18,7 @@ from services.client.detect_options import (
     Score,
     describe_look,
 )
+from services.client.options import Parallel
 from services.client.photo_jobs import export_json, find_or_leave, run_batch, save_drawn
 from services.client.report import Report
 from services.client.requests import check_request
@@ -56,7 +57,7 @@ def objects(
         Priority.normal
     ),
     wait: Annotated[bool, typer.Option(help="Or print the ids of the jobs and leave.")] = True,
-    parallel: Annotated[int, typer.Option(min=1, max=256, help="Jobs under way at once.")] = 8,
+    parallel: Parallel = 8,
 ) -> None:
     """Find objects in photographs.
 

@@ -6,9 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from services.client.console import USAGE, leave
-
-Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON object per line.")]
 Data = Annotated[
     Path,
     typer.Argument(
@@ -22,8 +19,6 @@ Model = Annotated[
         "in use."
     ),
 ]
-FullModel = Annotated[str, typer.Argument(metavar="MODEL", help="Such as raccoons@2.")]
-Name = Annotated[str, typer.Option(help="The model's name; its version is counted.")]
 Score = Annotated[
     float | None, typer.Option("--score", min=0, max=1, help="Leave out less certain objects.")
 ]
@@ -82,10 +77,3 @@ def describe_look(
         "decay": decay,
     }
     return {name: value for name, value in options.items() if value is not None}
-
-
-def check_folder_of(file: Path) -> None:
-    """Ends the command before hours of work for a file that cannot be written."""
-    folder = file.absolute().parent
-    if not folder.is_dir():
-        raise leave(f"There is no folder {folder}.", USAGE)

@@ -18,12 +18,12 @@ from services.client.detect_options import (
     Iou,
     Model,
     Score,
-    check_folder_of,
     describe_look,
 )
-from services.client.detect_pictures import send_video
+from services.client.folder_zip import send_video
 from services.client.job import JobEvent
 from services.client.requests import check_request
+from services.client.saved_files import check_folder_of
 from services.client.watch import Watch
 
 app = typer.Typer()

@@ -6,14 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from services.client.client import Client
-from services.client.console import connect, tell, write_json, write_table
-from services.client.detect_options import Data, Format, Iou, Json, Model, Name
-from services.client.detect_pictures import send_labelled
+from services.client.console import tell, write_json, write_table
+from services.client.detect_options import Data, Format, Iou, Model
 from services.client.facts import show_facts
-from services.client.photo_jobs import make_folder
-from services.client.requests import check_request
-from services.client.watch import run_task
+from services.client.labelled_data import describe_saved, run_on_data, tell_saved
+from services.client.options import Json, Name
 
 app = typer.Typer()
 
@@ -140,18 +137,13 @@ def train(
         "seed": seed,
         "score_threshold": score,
     }
-    check_request("detect.train", options)
-    make_folder(save)
-    with connect() as client:
-        request = {"data": send_labelled(client, data), **options}
-        result = run_task(client, "detect.train", request)
-        saved = _save_pictures(client, result, save)
+    result, saved = run_on_data("detect.train", data, options, PICTURES, save)
     if as_json:
-        write_json({**result, "saved": [str(picture) for picture in saved]})
+        write_json(describe_saved(result, saved))
         return
     rows = {fact: value for fact, value in result.items() if fact not in PICTURES}
     show_facts("detect.train", rows, as_json)
-    tell(f"Drawn: {', '.join(map(str, saved))}.")
+    tell_saved(saved)
     tell(f"`atelier detect PHOTO... --model {result['model']}` looks with it.")
 
 
@@ -194,31 +186,15 @@ def evaluate(
         "interpolation": interpolation,
         "inclusive": inclusive,
     }
-    check_request("detect.evaluate", options)
-    if save:
-        make_folder(save)
-    with connect() as client:
-        request = {"data": send_labelled(client, data), **options}
-        result = run_task(client, "detect.evaluate", request)
-        saved = _save_pictures(client, result, save) if save else []
+    result, saved = run_on_data("detect.evaluate", data, options, PICTURES, save)
     if as_json:
-        write_json({**result, "saved": [str(picture) for picture in saved]})
+        write_json(describe_saved(result, saved))
         return
     columns = ("class", "average precision", "objects", "recall", "precision")
     write_table(columns, [_make_row(*of_class) for of_class in result.pop("classes").items()])
     del result["precision_recall"]
     show_facts("detect.evaluate", result, as_json)
-    if saved:
-        tell(f"Drawn: {', '.join(map(str, saved))}.")
-
-
-def _save_pictures(client: Client, result: dict[str, Any], folder: Path) -> list[Path]:
-    """The pictures a result names, under the model's name."""
-    return [
-        client.download(result[fact], folder / f"{result['model']}-{ending}")
-        for fact, ending in PICTURES.items()
-        if result.get(fact)
-    ]
+    tell_saved(saved)
 
 
 def _make_row(name: str, found: dict[str, Any]) -> tuple[str, ...]:

@@ -11,15 +11,10 @@ from services.client.client import Client
 from services.client.console import SOME_FAILED, USAGE, connect, leave, write_json, write_table
 from services.client.faces_options import Collection, Fpir, Json, Parallel, Photos, Scores
 from services.client.job import Job
-from services.client.photo_jobs import (
-    export_json,
-    find_or_leave,
-    make_folder,
-    run_batch,
-    save_drawn,
-)
+from services.client.photo_jobs import export_json, find_or_leave, run_batch, save_drawn
 from services.client.photos import name_results
 from services.client.report import Describe, Report
+from services.client.saved_files import make_folder
 from services.client.watch import run_task
 
 app = typer.Typer()

@@ -1,6 +1,7 @@
 """What the commands that run a job for each photo share: find, run, save, report."""
 
 from pathlib import Path
+from typing import Any
 
 from services.client.batch import Batch, Outcome, Save
 from services.client.client import Client
@@ -8,6 +9,7 @@ from services.client.console import USAGE, format_json, leave, tell
 from services.client.job import Job
 from services.client.photos import NothingFound, find_photos, name_results
 from services.client.report import Report
+from services.client.saved_files import make_folder
 
 
 def find_or_leave(arguments: list[str]) -> list[Path]:
@@ -16,13 +18,6 @@ def find_or_leave(arguments: list[str]) -> list[Path]:
         return find_photos(arguments)
     except NothingFound as error:
         raise leave(str(error), USAGE) from error
-
-
-def make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise leave(f"{folder} cannot be made: {error.strerror}.", USAGE) from error
 
 
 def save_drawn(client: Client, photos: list[Path], folder: Path) -> Save:
@@ -53,15 +48,18 @@ def run_batch(batch: Batch, photos: list[Path], report: Report) -> None:
 
 
 def export_json(outcome: Outcome) -> str:
+    return format_json(list_facts(outcome))
+
+
+def list_facts(outcome: Outcome) -> dict[str, Any]:
+    """What a program is told of a photo."""
     job = outcome.job
-    return format_json(
-        {
-            "photo": str(outcome.photo),
-            "job": job.id if job else None,
-            "state": job.state if job else None,
-            "result": job.result if job else None,
-            "saved": str(outcome.saved) if outcome.saved else None,
-            "error": outcome.reason or None,
-            "seconds": round(outcome.seconds, 3),
-        }
-    )
+    return {
+        "photo": str(outcome.photo),
+        "job": job.id if job else None,
+        "state": job.state if job else None,
+        "result": job.result if job else None,
+        "saved": str(outcome.saved) if outcome.saved else None,
+        "error": outcome.reason or None,
+        "seconds": round(outcome.seconds, 3),
+    }

@@ -1,7 +1,7 @@
 """Shows a batch as it goes: a bar on stderr, a row on stdout for each result, failures last."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 import typer
@@ -20,7 +20,7 @@ from rich.text import Text
 from services.client.batch import Outcome
 from services.client.console import tell
 
-PHOTO_WIDTH = 40  # characters, on a terminal
+PHOTO_WIDTH = 40  # characters, on a terminal; half of it beside several columns
 
 Describe = Callable[[Outcome], str]
 Export = Callable[[Outcome], str | None]
@@ -29,14 +29,21 @@ Export = Callable[[Outcome], str | None]
 class Report:
     """Rows are written as results come, so a batch of any size needs no more memory.
 
-    `describe` says in a few words what was found; each line of it is a row. With `export`,
-    standard output is for a program: it gets the lines `export` makes and nothing else.
+    `describe` says in a few words what was found; each line of it is a row, with tabs between its
+    `columns`. With `export`, standard output is for a program: it gets the lines `export` makes and
+    nothing else.
     """
 
     def __init__(
-        self, total: int, title: str, describe: Describe, export: Export | None = None
+        self,
+        total: int,
+        title: str,
+        describe: Describe,
+        export: Export | None = None,
+        columns: Sequence[str] = ("found",),
     ) -> None:
         self.describe = describe
+        self.columns = columns
         self.export = export
         self.title = title
         self.failures: list[tuple[str, str]] = []
@@ -99,21 +106,23 @@ class Report:
         # Above the bar if there is one: it is on the same screen.
         console = Console() if self._bar.disable else self._bar.console
         if self._rows == 0:
-            console.print(_lay_out("photo", "found", "took"), style="bold")
+            console.print(_lay_out("photo", self.columns, "took"), style="bold")
         self._rows += 1
-        console.print(_lay_out(_shorten(str(outcome.photo)), found, took))
+        console.print(_lay_out(str(outcome.photo), found.split("\t"), took))
 
 
-def _lay_out(photo: str, found: str, took: str) -> Table:
+def _lay_out(photo: str, found: Sequence[str], took: str) -> Table:
     """One row; every row is a table of its own, so that none has to be kept."""
+    width = PHOTO_WIDTH if len(found) == 1 else PHOTO_WIDTH // 2
     row = Table.grid(padding=(0, 2), expand=True)
-    row.add_column(width=PHOTO_WIDTH)
-    row.add_column(ratio=1)
+    row.add_column(width=width)
+    for _ in found:
+        row.add_column(ratio=1)
     row.add_column(justify="right")
-    row.add_row(Text(photo), Text(found), Text(took))
+    row.add_row(Text(_shorten(photo, width)), *map(Text, found), Text(took))
     return row
 
 
-def _shorten(path: str) -> str:
+def _shorten(path: str, width: int) -> str:
     """The end of a long path, where photos differ."""
-    return path if len(path) <= PHOTO_WIDTH else "…" + path[1 - PHOTO_WIDTH :]
+    return path if len(path) <= width else "…" + path[1 - width :]

@@ -14,7 +14,7 @@ from services.client.console import USAGE, leave, tell
 from services.client.photos import SUFFIXES
 
 
-def send_labelled(client: Client, data: Path) -> str:
+def send_folder(client: Client, data: Path) -> str:
     """The blob id of a zip, or of the zip of all that is in a folder but hidden files."""
     return _send(client, data, list_visible(data))
 
