@@ -1,21 +1,31 @@
 """A trained segmentation network in one file: its weights, its classes and their colours."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from torch import Tensor
 
+from workers.runtime.network_file import fill, read_about
 from workers.runtime.tensors import read_tensors, write_tensors
 from workers.segment.fcn import FCN
 from workers.segment.fcn_config import FcnConfig
 from workers.segment.fields import MAX_SIDE, MIN_SIDE, Colour
 from workers.segment.metrics import VOID
 
-Name = Annotated[str, Field(min_length=1, max_length=100)]
+MAX_METRICS = 3 * VOID + 100  # some of each class, and others
+
+
+def check_shown(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("The name has characters that cannot be shown.")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(check_shown)]
+MetricName = Annotated[str, Field(max_length=120)]  # that of a class, and of what is measured
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,17 @@ class Segmenter:
     palette: tuple[Colour, ...]  # and their colours
     resolution: int  # pixels of the shorter side that pictures are scaled to
     metrics: dict[str, float] = field(default_factory=dict)
+
+    def list_facts(self) -> dict[str, Any]:
+        """What lists of models show of it."""
+        config = self.network.config
+        return {
+            "classes": list(self.names),
+            "colours": [list(colour) for colour in self.palette],
+            "encoder": config.encoder,
+            "stride": config.stride,
+            "resolution": self.resolution,
+        }
 
 
 class About(BaseModel):
@@ -40,7 +61,7 @@ class About(BaseModel):
     palette: list[Colour]
     resolution: Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
     half: bool = False  # the weights are stored in 16 bits
-    metrics: dict[str, float] = Field(default_factory=dict)
+    metrics: dict[MetricName, float] = Field(default_factory=dict, max_length=MAX_METRICS)
 
     @model_validator(mode="after")
     def check_classes(self) -> Self:
@@ -48,6 +69,9 @@ class About(BaseModel):
         if not len(set(self.names)) == len(self.names) == len(self.palette) == classes:
             raise ValueError(f"{classes} classes need as many different names, and colours.")
         return self
+
+
+READER = TypeAdapter(About)
 
 
 def pack_segmenter(
@@ -64,41 +88,25 @@ def pack_segmenter(
     )
     tensors = segmenter.network.state_dict()
     if half:
-        tensors = {name: convert(one, torch.float32, torch.half) for name, one in tensors.items()}
+        # the counts of batch normalisation stay whole
+        tensors = {
+            name: one.half() if one.is_floating_point() else one for name, one in tensors.items()
+        }
     return tensors, about.model_dump()
 
 
 def unpack_segmenter(tensors: dict[str, Tensor], told: dict[str, Any]) -> Segmenter:
     """As it was packed; raises ValueError if that is no segmenter, whatever it is."""
-    about = read_about(told)
+    about = read_about(READER, told)
     with torch.device("meta"):  # a file that lies about its network takes no memory
         network = FCN(about.network).eval()
     if about.half:
-        tensors = {name: convert(one, torch.half, torch.float32) for name, one in tensors.items()}
-    wanted = {name: (one.shape, one.dtype) for name, one in network.state_dict().items()}
-    found = {name: (one.shape, one.dtype) for name, one in tensors.items()}
-    if wanted != found:
-        odd = sorted(dict(wanted.items() ^ found.items()))
-        raise ValueError(f"The weights are not those of the network: {', '.join(odd[:3])}.")
-    network.load_state_dict(tensors, assign=True)
+        network.half()
+    fill(network, tensors)
+    network.float()
     return Segmenter(
         network, tuple(about.names), tuple(about.palette), about.resolution, about.metrics
     )
-
-
-def convert(one: Tensor, before: torch.dtype, after: torch.dtype) -> Tensor:
-    """Of another type if it was of the first; the counts of batch normalisation stay whole."""
-    return one.to(after) if one.dtype == before else one
-
-
-def read_about(told: dict[str, Any]) -> About:
-    """Raises ValueError, whose text names the first thing that is wrong."""
-    try:
-        return About.model_validate_json(json.dumps(told))  # strict JSON: no texts for numbers
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{place}: {first['msg']}." if place else first["msg"]) from error
 
 
 def save_segmenter(segmenter: Segmenter, path: Path, half: bool = False) -> None:
