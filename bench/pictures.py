@@ -15,21 +15,21 @@ SIZE = (320, 240)
 MODEL = "yolov3-tiny"  # not the default: figures of all times are of the same network
 
 
-def make_pictures(count: int = COUNT, seed: int = 0) -> list[bytes]:
-    """JPEG files: crops of the packaged photographs, scaled to 320 x 240."""
+def make_pictures(count: int = COUNT, seed: int = 0, size: tuple[int, int] = SIZE) -> list[bytes]:
+    """JPEG files: crops of the packaged photographs, scaled to `size`, which is 4 : 3 too."""
     folder = read_settings().weights
     photos = [Image.open(locate(name, folder)).convert("RGB") for name in PHOTOS]
     generator = random.Random(seed)
-    return [_crop(generator.choice(photos), generator) for _ in range(count)]
+    return [_crop(generator.choice(photos), generator, size) for _ in range(count)]
 
 
-def _crop(photo: Image.Image, generator: random.Random) -> bytes:
+def _crop(photo: Image.Image, generator: random.Random, size: tuple[int, int]) -> bytes:
     height = generator.randint(200, min(photo.height, photo.width * 3 // 4))
     width = height * 4 // 3
     left = generator.randint(0, photo.width - width)
     top = generator.randint(0, photo.height - height)
     file = BytesIO()
-    photo.crop((left, top, left + width, top + height)).resize(SIZE).save(file, "JPEG", quality=85)
+    photo.crop((left, top, left + width, top + height)).resize(size).save(file, "JPEG", quality=85)
     return file.getvalue()
 
 
