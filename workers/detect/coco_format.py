@@ -2,27 +2,16 @@
 
 import codecs
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Annotated
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from workers.detect.label_files import (
-    MAX_NUMBER,
-    Files,
-    Paths,
-    by_folder,
-    check_names,
-    find_picture,
-    is_picture,
-    part_of,
-    quote,
-    read_content,
-)
+from workers.detect.label_files import MAX_NUMBER, Files, check_names, read_content
 from workers.detect.labelled import Entry, Labels, Tally
+from workers.runtime.data_paths import Search, find_picture, index_pictures, part_of, quote
 from workers.runtime.run import InvalidInput, TooLarge
 
 MAX_BYTES = 64_000_000  # of a JSON file
@@ -31,7 +20,6 @@ NEEDED = (b'"images"', b'"annotations"', b'"categories"')
 
 Pixels = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 Side = Annotated[int, Field(ge=0, le=MAX_NUMBER)]
-Search = Callable[[tuple[str, ...], str], Sequence[PurePosixPath]]
 
 
 @dataclass(slots=True)
@@ -78,7 +66,7 @@ def read_coco(files: Files) -> tuple[tuple[str, ...], list[Entry]]:
     """
     names: tuple[str, ...] | None = None
     entries: dict[PurePosixPath, Entry] = {}
-    search, tally = _index(files), Tally()
+    search, tally = index_pictures(files), Tally()
     for path in sorted(files):
         content = _read(path, files)
         if content is None:
@@ -162,16 +150,3 @@ def _label(annotations: Sequence[Annotation], places: dict[int, int]) -> Labels:
         [places[annotation.category_id] for annotation in annotations],
         crowd=[annotation.iscrowd for annotation in annotations],
     )
-
-
-def _index(files: Files) -> Search:
-    """Finds the pictures whose paths end so; of several, those in a folder of the part."""
-    pictures = Paths(filter(is_picture, files))
-
-    @cache
-    def search(steps: tuple[str, ...], part: str) -> Sequence[PurePosixPath]:
-        ends = sorted(pictures.ending(steps), key=by_folder)
-        own = [path for path in ends if part and part_of(path.parent.parts) == part]
-        return own or ends
-
-    return search

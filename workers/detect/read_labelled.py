@@ -7,10 +7,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
 from workers.detect.coco_format import is_coco, read_coco
-from workers.detect.label_files import Files, Read, is_picture, quote
+from workers.detect.label_files import Files, Read
 from workers.detect.labelled import Entry, LabelledPictures, Watch, gather, watch_nothing
 from workers.detect.voc_format import read_voc
 from workers.detect.yolo_format import find_label, read_yolo
+from workers.runtime.data_paths import is_picture, quote
 from workers.runtime.run import InvalidInput
 from workers.runtime.zips import check_size, is_hidden, open_zip
 

@@ -13,13 +13,12 @@ from workers.detect.label_files import (
     Files,
     by_stem,
     check_names,
-    find_picture,
-    quote,
     read_content,
     read_lines,
     read_number,
 )
 from workers.detect.labelled import Entry, Labels, Tally
+from workers.runtime.data_paths import find_picture, quote
 from workers.runtime.run import InvalidInput
 
 MAX_BYTES = 1_000_000  # of an XML file, or of a list of pictures

@@ -6,19 +6,9 @@ from typing import Any
 
 import yaml
 
-from workers.detect.label_files import (
-    MAX_QUOTED,
-    Files,
-    Paths,
-    check_names,
-    is_picture,
-    part_of,
-    quote,
-    read_lines,
-    read_number,
-    read_text,
-)
+from workers.detect.label_files import Files, check_names, read_lines, read_number, read_text
 from workers.detect.labelled import Entry, Labels, Tally
+from workers.runtime.data_paths import MAX_QUOTED, Paths, is_picture, part_of, quote
 from workers.runtime.run import InvalidInput
 
 MAX_BYTES = 1_000_000  # of a label file, or a list of names

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from workers.runtime.images import decode
+from workers.runtime.labelled_parts import choose_part, list_parts
 from workers.runtime.run import InvalidInput, TooLarge
 from workers.segment.classes import Classes, name_classes
 from workers.segment.masks import decode_mask, to_classes
@@ -63,15 +64,11 @@ class LabelledPictures:
 
     def parts(self) -> tuple[str, ...]:
         """The parts that the data set was given in, sorted; () if it is one whole."""
-        return tuple(sorted({picture.part for picture in self.pictures} - {""}))
+        return list_parts(self.pictures)
 
     def part(self, name: str) -> "LabelledPictures":
         """Only one part; raises ValueError if it has no pictures."""
-        chosen = tuple(picture for picture in self.pictures if picture.part == name)
-        if not chosen:
-            known = ", ".join(self.parts()) or "none"
-            raise ValueError(f"No picture is in part {name!r}; the parts: {known}.")
-        return replace(self, pictures=chosen)
+        return replace(self, pictures=choose_part(self.pictures, name))
 
     def split(self, share: float, seed: int) -> tuple["LabelledPictures", "LabelledPictures"]:
         """(the rest, about `share` of the pictures): equal pictures are on the same side."""

@@ -22,10 +22,11 @@ from tests.workers.detect.labelled_files import (
 )
 from workers.detect import coco_format, labelled, voc_format, yolo_format
 from workers.detect.coco_format import read_coco
-from workers.detect.label_files import Files, find_picture, quote
+from workers.detect.label_files import Files
 from workers.detect.read_labelled import READERS, Format, read_folder, read_zip
 from workers.detect.voc_format import read_voc
 from workers.detect.yolo_format import read_yolo
+from workers.runtime.data_paths import find_picture, quote
 from workers.runtime.run import InvalidInput, TooLarge
 
 COCO_FILE = "annotations/instances_train2017.json"
