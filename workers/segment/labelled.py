@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
+from workers.runtime.data_paths import is_picture
 from workers.runtime.images import decode
 from workers.runtime.labelled_parts import choose_part, list_parts
 from workers.runtime.run import InvalidInput, TooLarge
@@ -61,6 +62,7 @@ class LabelledPictures:
 
     classes: Classes
     pictures: tuple[LabelledPicture, ...]  # sorted by path
+    without_mask: int = 0  # pictures beside them that were left out
 
     def parts(self) -> tuple[str, ...]:
         """The parts that the data set was given in, sorted; () if it is one whole."""
@@ -120,7 +122,8 @@ def gather(
         pixels += found.width * found.height
         if pixels > MAX_PIXELS:
             raise TooLarge(f"The pictures have more than {MAX_PIXELS} pixels together.")
-    whole = LabelledPictures(taken, tuple(pictures[path] for path in sorted(pictures)))
+    looked = tuple(pictures[path] for path in sorted(pictures))
+    whole = LabelledPictures(taken, looked, count_without_mask(pairs, files))
     used = np.flatnonzero(whole.count())
     if not len(used):
         raise InvalidInput("There are no pictures with a mask, or their masks show no class.")
@@ -128,6 +131,13 @@ def gather(
         named = name_classes([str(index) for index in range(int(used[-1]) + 1)])
         whole = replace(whole, classes=named)
     return whole
+
+
+def count_without_mask(pairs: Sequence[Pair], files: Files) -> int:
+    """The pictures in the folders of those that have a mask."""
+    folders = {pair.picture.parent for pair in pairs}
+    used = {path for pair in pairs for path in (pair.picture, pair.mask)}
+    return sum(path.parent in folders and is_picture(path) and path not in used for path in files)
 
 
 def _look(pair: Pair, files: Files, classes: Classes) -> LabelledPicture:
