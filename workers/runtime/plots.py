@@ -1,9 +1,10 @@
-"""Pictures of trainings: curves, and labelled points in the plane."""
+"""Pictures of trainings: curves, labelled points in the plane, and matrices."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from warnings import catch_warnings, filterwarnings
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font_names
@@ -11,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 SIZE = (8.0, 5.0)  # inches
 DPI = 110
+CELL = 0.42  # inches, of a matrix
 LONGEST_LABEL = 24  # characters
 # The first comes with matplotlib; the others, where they are installed, know more scripts.
 FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "WenQuanYi Micro Hei", "PingFang SC")
@@ -53,6 +55,26 @@ def draw_points(
         )
     axes.set_title(title)
     axes.grid(alpha=0.3)
+    return _write(figure)
+
+
+def draw_matrix(
+    shares: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str, x: str, y: str
+) -> bytes:
+    """A PNG of shares (R, C) in [0, 1] as shades, with those above 0.5 % in percent."""
+    size = (CELL * len(columns) + 3, CELL * len(rows) + 2.5)  # room for the labels
+    figure = Figure(size, DPI, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    for ticks, labels, turn in ((axes.set_xticks, columns, 90), (axes.set_yticks, rows, 0)):
+        places = range(len(labels))
+        ticks(places, [_shorten(one) for one in labels], rotation=turn, parse_math=False)
+    for (row, column), share in np.ndenumerate(shares):
+        if share >= 0.005:
+            shade = "white" if share > 0.5 else "black"
+            percent = f"{100 * share:.0f}"
+            axes.text(column, row, percent, color=shade, fontsize=8, ha="center", va="center")
+    axes.set(title=title, xlabel=x, ylabel=y)
     return _write(figure)
 
 

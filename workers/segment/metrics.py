@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+CHUNK = 2**22  # pixels that are counted at a time: each takes some tens of bytes
 VOID = 255  # the index in a mask of what has no class: neither learned nor counted
 
 
@@ -15,9 +16,13 @@ def count_pixels(truth: Tensor, found: Tensor, classes: int) -> Tensor:
 
     VOID pixels of the truth are left out; every other index is in [0, C).
     """
-    counted = truth != VOID
-    pairs = truth[counted].long() * classes + found[counted].long()
-    return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+    total = torch.zeros(classes**2, dtype=torch.int64, device=truth.device)
+    masks = (torch.split(mask.flatten(), CHUNK) for mask in (truth, found))
+    for wanted, given in zip(*masks, strict=True):
+        counted = wanted != VOID
+        pairs = wanted[counted].long() * classes + given[counted].long()
+        total += torch.bincount(pairs, minlength=classes**2)
+    return total.view(classes, classes)
 
 
 @dataclass(frozen=True)
