@@ -1,6 +1,5 @@
 """Answers the jobs that measure how well a detector finds what is labelled."""
 
-import difflib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -31,6 +30,7 @@ from workers.detect.training_contract import (
 from workers.detect.validation import count_scores, count_together, pick
 from workers.detect.yolo import Yolo
 from workers.runtime.answers import answer_each
+from workers.runtime.near_names import name_near
 from workers.runtime.run import InvalidInput, JobError, Run, TooLarge
 
 SURE = 0.5  # the score from which a detector is sure
@@ -71,16 +71,10 @@ def check_labels(served: Served, data: LabelledPictures) -> None:
     odd = [name for name, count in data.count().items() if count and name not in served.labels]
     if not odd:
         return
-    near = {
-        match: None
-        for name in odd[:10]
-        for match in difflib.get_close_matches(name[:200], served.labels, n=3, cutoff=0.5)
-    }
-    shown = ", ".join(near or served.labels[:100])
     named = ", ".join(repr(name[:200]) for name in odd[:10])
     raise InvalidInput(
         f"{served.name} does not know these labels: {named}. Rename them to its own, or choose "
-        f"another model. It knows: {shown}."
+        f"another model. It knows: {name_near(odd, served.labels)}."
     )
 
 

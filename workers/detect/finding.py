@@ -1,6 +1,5 @@
 """From pictures to named boxes, with any of the detectors."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +13,7 @@ from workers.detect.objects_contract import Box
 from workers.detect.process import Fit, fit_picture, letterbox, stack
 from workers.detect.served import Served
 from workers.detect.suppression import Suppression, suppress
-from workers.runtime.run import InvalidInput
+from workers.runtime.near_names import find_places
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,7 @@ def choose_classes(known: Sequence[str], labels: Sequence[str] | None) -> Tensor
     if labels is None:
         return None
     wanted = torch.zeros(len(known), dtype=torch.bool)
-    for label in labels:
-        if label not in known:
-            near = difflib.get_close_matches(label, known, n=3, cutoff=0.5)
-            shown = ", ".join(near or known[:100])
-            raise InvalidInput(f"There is no class {label!r}. Known: {shown}.")
-        wanted[known.index(label)] = True
+    wanted[find_places(labels, known)] = True
     return wanted
 
 
