@@ -31,6 +31,13 @@ class Tiling:
 
 
 WHOLE = Tiling()
+SMALLER = Tiling(side=512)  # where a pixel has many scores
+MANY = 64  # classes
+
+
+def choose_tiling(classes: int) -> Tiling:
+    """A tile has at most 64 Mi scores, of 32 bits, whatever the classes."""
+    return WHOLE if classes <= MANY else SMALLER
 
 
 def segment(score: Score, pixels: Tensor, tiling: Tiling = WHOLE) -> Tensor:
@@ -59,6 +66,9 @@ def score_bands(
             yield rows, columns, scores.mT
         return
     spans, across = place_tiles(height, tiling), place_tiles(width, tiling)
+    if len(spans) == len(across) == 1:
+        yield slice(0, height), slice(0, width), score(pixels[None])[0].float().cpu()
+        return
     sums: Tensor | None = None  # (C, h, W) of the band
     for span, following in zip_longest(spans, spans[1:]):
         down = weigh(span, height, tiling)
@@ -88,6 +98,11 @@ def place_tiles(length: int, tiling: Tiling) -> list[slice]:
     step = tiling.side - tiling.overlap
     last = max(0, -(-(length - tiling.side) // step))  # its place among the tiles
     return [slice(n * step, min(length, n * step + tiling.side)) for n in range(last + 1)]
+
+
+def count_tiles(height: int, width: int, tiling: Tiling = WHOLE) -> int:
+    """Of a picture; each is scored once."""
+    return len(place_tiles(height, tiling)) * len(place_tiles(width, tiling))
 
 
 def weigh(span: slice, length: int, tiling: Tiling) -> Tensor:

@@ -1,29 +1,24 @@
 """How well a network segments whole pictures."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from workers.runtime.vgg16 import normalise
 from workers.segment.batches import Pictures
 from workers.segment.fcn import FCN
 from workers.segment.metrics import Score, count_pixels, measure
+from workers.segment.scores import score_tiles
 from workers.segment.tiles import WHOLE, Tiling, segment
 
 
 def find_classes(network: FCN, picture: Image.Image, tiling: Tiling = WHOLE) -> Tensor:
     """The class (H, W) uint8 of every pixel of an RGB picture; `network` must be in eval."""
-    device = next(network.parameters()).device
-
-    def score(tile: Tensor) -> Tensor:
-        scores: Tensor = network(normalise(tile.to(device).float() / 255))
-        return scores
-
-    with torch.inference_mode():
-        return segment(score, torch.from_numpy(np.array(picture)).permute(2, 0, 1), tiling)
+    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+    return segment(partial(score_tiles, network), pixels, tiling)
 
 
 def measure_network(

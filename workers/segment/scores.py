@@ -1,0 +1,23 @@
+"""What a network says about pixels; the one way in which training and jobs ask it."""
+
+import torch
+from torch import Tensor, nn
+
+from workers.runtime.vgg16 import normalise
+from workers.segment.fcn import FCN
+
+
+def score_pixels(network: nn.Module, pixels: Tensor) -> Tensor:
+    """RGB (N, 3, h, w) in [0, 1] -> scores (N, C, h, w), of a network of any kind."""
+    scores: Tensor = network(normalise(pixels) if isinstance(network, FCN) else pixels)
+    return scores
+
+
+def score_tiles(network: nn.Module, tiles: Tensor) -> Tensor:
+    """RGB (N, 3, h, w) uint8, wherever it is -> float scores (N, C, h, w) on the network's device.
+
+    No gradients are kept; `network` is in eval.
+    """
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        return score_pixels(network, tiles.to(device).float() / 255).float()
