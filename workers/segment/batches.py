@@ -10,7 +10,7 @@ from torch import Tensor
 
 from workers.runtime.vgg16 import normalise
 from workers.segment.augment import Augmentation, Size, cut, draw_change
-from workers.segment.labelled import LabelledPictures
+from workers.segment.labelled import LabelledPictures, Watch, watch_nothing
 
 MAX_KEPT = 2 * 2**30  # bytes of pictures and masks in memory: 3,000 of 480 x 360
 
@@ -18,11 +18,20 @@ MAX_KEPT = 2 * 2**30  # bytes of pictures and masks in memory: 3,000 of 480 x 36
 class Pictures:
     """Pictures and their masks, decoded once if all of them fit into memory."""
 
-    def __init__(self, data: LabelledPictures, max_kept: int = MAX_KEPT) -> None:
+    def __init__(
+        self,
+        data: LabelledPictures,
+        max_kept: int = MAX_KEPT,
+        watch: Watch = watch_nothing,
+    ) -> None:
+        """`watch` is called before each picture that is decoded now, and may raise."""
         self.data = data
         self.kept: list[tuple[Image.Image, np.ndarray]] | None = None
         if sum(4 * one.width * one.height for one in data.pictures) <= max_kept:
-            self.kept = [self._decode(place) for place in range(len(self))]
+            self.kept = []
+            for place in range(len(self)):
+                watch(place, len(self))
+                self.kept.append(self._decode(place))
 
     def __len__(self) -> int:
         return len(self.data.pictures)

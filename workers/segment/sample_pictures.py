@@ -11,6 +11,7 @@ from workers.segment.batches import Pictures
 from workers.segment.draw import draw_legend, load_font, overlay
 from workers.segment.fcn import FCN
 from workers.segment.fields import Colour
+from workers.segment.labelled import LabelledPicture
 from workers.segment.metrics import VOID
 from workers.segment.train_options import Epoch
 from workers.segment.validation import find_classes
@@ -28,7 +29,7 @@ class Samples:
     """A few pictures, spread over those that are held out."""
 
     def __init__(self, pictures: Pictures) -> None:
-        self.pictures, self.places = pictures, choose_places(pictures)
+        self.pictures, self.places = pictures, choose_places(pictures.data.pictures)
 
     def draw(self, network: FCN, watch: Callable[[], None] = lambda: None) -> Image.Image:
         """What the network, which must be in eval, answers; `watch` is called between pictures."""
@@ -42,13 +43,9 @@ class Samples:
             yield picture, truth, find_classes(network, picture).numpy()
 
 
-def choose_places(pictures: Pictures) -> list[int]:
+def choose_places(pictures: Sequence[LabelledPicture]) -> list[int]:
     """At most MOST pictures with a class, spread over all of them."""
-    seen = [
-        place
-        for place, one in enumerate(pictures.data.pictures)
-        if np.delete(one.pixels, VOID).any()
-    ]
+    seen = [place for place, one in enumerate(pictures) if one.pixels[:VOID].any()]
     spread = np.linspace(0, len(seen) - 1, min(MOST, len(seen))).round().astype(int)
     return [seen[place] for place in spread]
 

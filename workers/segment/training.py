@@ -27,7 +27,7 @@ from workers.runtime.training import (
 )
 from workers.segment.batches import Batch, Pictures, draw_batch, draw_order
 from workers.segment.fcn import FCN, start_from
-from workers.segment.labelled import LabelledPictures
+from workers.segment.labelled import LabelledPictures, Watch, watch_nothing
 from workers.segment.loss import balance, segmentation_loss, weigh_pixels
 from workers.segment.train_options import (
     Diverged,
@@ -55,10 +55,13 @@ class Training:
         checkpoint: Path,
         device: torch.device = CPU,
         encoder: Mapping[str, Tensor] | None = None,
+        prepare: Watch = watch_nothing,
     ) -> None:
+        """`prepare` is called before each picture that is decoded, and may raise."""
         learning, held = split_parts(data, options)
         self.options, self.checkpoint, self.device = options, checkpoint, device
-        self.learning, self.held = Pictures(learning), Pictures(held) if held else None
+        self.learning = Pictures(learning, watch=prepare)
+        self.held = Pictures(held, watch=prepare) if held else None
         self.weights: Tensor | None = None  # (C,) what a pixel of each class counts
         if options.balanced:
             self.weights = balance(torch.from_numpy(learning.count())).to(device)

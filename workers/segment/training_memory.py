@@ -13,7 +13,7 @@ from workers.segment.batches import MAX_KEPT
 from workers.segment.fcn import FCN
 from workers.segment.fcn_config import FcnConfig
 from workers.segment.labelled import LabelledPictures
-from workers.segment.tiles import WHOLE
+from workers.segment.tiles import choose_tiling
 from workers.segment.train_options import TrainOptions
 
 # At the peak of a step, beside a layer and the gradients of the scores: bytes for each byte of the
@@ -52,11 +52,12 @@ def count_learning(options: TrainOptions, numbers: Numbers, part: int) -> int:
 
 def count_looking(config: FcnConfig, data: LabelledPictures) -> int:
     """Bytes of looking at the largest picture, tile by tile."""
+    side = choose_tiling(config.classes).side
     tiles, band = [(1, 1)], 0
     for one in data.pictures:
-        tiles.append((min(one.height, WHOLE.side), min(one.width, WHOLE.side)))
+        tiles.append((min(one.height, side), min(one.width, side)))
         shorter, longer = sorted((one.height, one.width))
-        band = max(band, shorter * min(longer, WHOLE.side))
+        band = max(band, shorter * min(longer, side))
     height, width = max(tiles, key=lambda tile: tile[0] * tile[1])
     layer = count_numbers(lambda: FCN(config), height, width).layer
     return int(4 * (LOOKING * layer + config.classes * band))

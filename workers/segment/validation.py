@@ -12,11 +12,15 @@ from workers.segment.batches import Pictures
 from workers.segment.fcn import FCN
 from workers.segment.metrics import Score, count_pixels, measure
 from workers.segment.scores import score_tiles
-from workers.segment.tiles import WHOLE, Tiling, segment
+from workers.segment.tiles import Tiling, choose_tiling, segment
 
 
-def find_classes(network: FCN, picture: Image.Image, tiling: Tiling = WHOLE) -> Tensor:
-    """The class (H, W) uint8 of every pixel of an RGB picture; `network` must be in eval."""
+def find_classes(network: FCN, picture: Image.Image, tiling: Tiling | None = None) -> Tensor:
+    """The class (H, W) uint8 of every pixel of an RGB picture; `network` must be in eval.
+
+    Without a `tiling`, it is chosen by the number of classes.
+    """
+    tiling = tiling or choose_tiling(network.config.classes)
     pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
     return segment(partial(score_tiles, network), pixels, tiling)
 
