@@ -33,30 +33,14 @@ class Opened:
 def objects(
     worker: DetectWorker, batch: Sequence[Run[ObjectsRequest]]
 ) -> list[ObjectsResult | JobError]:
-    """The pictures of all jobs that want the same detector share one pass of it.
-
-    One detector is opened after the other: all of a batch may be more than the memory holds.
-    """
-    names = answer_each(
-        batch, lambda run: worker.detectors.choice.find_name(run.tenant, run.request.model)
-    )
-    answers: dict[str, ObjectsResult | JobError] = {}
-    groups: dict[tuple[str, str], list[Run[ObjectsRequest]]] = {}
-    for run, name in zip(batch, names, strict=True):
-        if isinstance(name, JobError):
-            answers[run.job_id] = name
-        else:
-            owner = "" if name in worker.detectors.published else run.tenant
-            groups.setdefault((owner, name), []).append(run)
-    for group in groups.values():
-        answers |= _answer_group(worker, group)
-    return [answers[run.job_id] for run in batch]
+    """The pictures of all jobs that want the same detector share one pass of it."""
+    choice = worker.detectors.choice
+    return choice.answer_groups(batch, lambda group: _answer_group(worker, group))
 
 
 def _answer_group(
     worker: DetectWorker, group: Sequence[Run[ObjectsRequest]]
-) -> dict[str, ObjectsResult | JobError]:
-    """By job; of one detector, unless another was put in use since its name was looked up."""
+) -> list[ObjectsResult | JobError]:
     opened = answer_each(group, lambda run: _open(worker, run))
     answers: dict[str, ObjectsResult | JobError] = {}
     shared: dict[int, list[Opened]] = {}
@@ -66,7 +50,8 @@ def _answer_group(
         else:
             shared.setdefault(id(job.served.network), []).append(job)
     found = (one for jobs in shared.values() for one in _find(jobs))
-    return answers | {job.run.job_id: result for job, result in found}
+    answers |= {job.run.job_id: result for job, result in found}
+    return [answers[run.job_id] for run in group]
 
 
 def _open(worker: DetectWorker, run: Run[ObjectsRequest]) -> Opened:

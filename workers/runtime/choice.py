@@ -1,6 +1,6 @@
 """The models that jobs can choose from: those that come with Atelier, and a tenant's own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -8,11 +8,13 @@ from sqlalchemy.orm import Session
 
 from shared.contract import Message
 from shared.models import ModelName, delete_model, find_promoted, promote_model
-from workers.runtime.run import Run
+from workers.runtime.answers import answer_each
+from workers.runtime.run import JobError, Run
 from workers.runtime.trained import Build, TrainedModels, UnknownModel, change_registry
 
 T = TypeVar("T")
 R = TypeVar("R")
+A = TypeVar("A")
 Show = Callable[[Session], Message]  # the models as they are then
 
 
@@ -33,6 +35,30 @@ class Choice(Generic[T]):
     def find_name(self, tenant: str, asked: str | None) -> str:
         """The full name of what `open` would open now; loads nothing. Raises UnknownModel."""
         return self._look_up(tenant, asked, self._find_name)
+
+    def answer_groups(
+        self,
+        batch: Sequence[Run[Any]],
+        answer: Callable[[Sequence[Run[Any]]], Sequence[A | JobError]],
+    ) -> list[A | JobError]:
+        """Of jobs with a `model`: what `answer` says of those that want the same one.
+
+        One model follows the other, for all of a batch may be more than the memory holds. Another
+        may be put in use after the names were looked up, so a group may still open several.
+        """
+        names = answer_each(batch, lambda run: self.find_name(run.tenant, run.request.model))
+        answers: dict[str, A | JobError] = {}
+        groups: dict[tuple[str, str], list[Run[Any]]] = {}
+        for run, name in zip(batch, names, strict=True):
+            if isinstance(name, JobError):
+                answers[run.job_id] = name
+            else:
+                owner = "" if name in self.published else run.tenant
+                groups.setdefault((owner, name), []).append(run)
+        for group in groups.values():
+            for run, one in zip(group, answer(group), strict=True):
+                answers[run.job_id] = one
+        return [answers[run.job_id] for run in batch]
 
     def find_in_use(self, tenant: str) -> str:
         """The name of the model for jobs that name none."""
