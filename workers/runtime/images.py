@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from workers.runtime.run import InvalidInput
 
 MAX_PIXELS = 40_000_000
+MAX_JPEG_SIDE = 65_500  # pixels, of libjpeg
 FORMATS = ("JPEG", "PNG", "WEBP")
 
 # What Pillow's decoders raise on damaged files; MemoryError must pass.
@@ -41,7 +42,15 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
-    """The JPEG file of an RGB picture, with nothing in it but the picture."""
+    """The JPEG file of an RGB picture, with nothing in it but the picture.
+
+    Raises InvalidInput if a side has more pixels than such a file can have.
+    """
+    if max(image.size) > MAX_JPEG_SIDE:
+        raise InvalidInput(
+            f"A picture of {image.width} x {image.height} pixels cannot be drawn on: a JPEG has at "
+            f"most {MAX_JPEG_SIDE} on a side. Make it smaller, or ask for no drawing."
+        )
     bare = Image.new("RGB", image.size)
     bare.paste(image)
     file = BytesIO()

@@ -206,3 +206,10 @@ def test_an_encoded_picture_is_a_jpeg_with_nothing_else_in_it():
     assert b"Secret" not in stored
     assert Image.open(BytesIO(stored)).getexif() == {}
     assert decode(stored).size == (48, 32)
+
+
+@pytest.mark.parametrize("size", [(65_501, 1), (1, 70_000)])
+def test_what_no_jpeg_can_hold_is_refused(size):
+    assert decode(encode_jpeg(Image.new("RGB", (65_500, 1)))).size == (65_500, 1)
+    with pytest.raises(InvalidInput, match=f"{size[0]} x {size[1]}.*65500"):
+        encode_jpeg(Image.new("RGB", size))
