@@ -5,22 +5,21 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Literal
 
+from workers.runtime.data_paths import PART, is_picture, part_of
 from workers.runtime.run import InvalidInput
 from workers.segment.labelled import Files, Pair, read_content
 
 Layout = Literal["lists", "voc", "folders"]
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 LIST = re.compile(r"(train|val|test)_pairs\.txt")
-PART = re.compile(r"(train|val|test)(?:ing|id|idation)?\d*", re.IGNORECASE)
 MASKS = re.compile(r"(.*?)[-_ ]?(?:masks?|labels?|annot(?:ation)?s?|segmentations?)", re.IGNORECASE)
 PICTURES = re.compile(r"(.*?)[-_ ]?(?:images?|imgs?|pictures?|photos?|frames?)", re.IGNORECASE)
 VOC_MASKS, VOC_PICTURES = "SegmentationClass", "JPEGImages"
 MAX_LIST = 2**25  # bytes of a list: some hundred thousand lines
 
 
-def find_layout(files: Iterable[PurePosixPath]) -> Layout:
-    """How the data set is laid out. Raises InvalidInput if it has no masks."""
+def find_layout(files: Iterable[PurePosixPath]) -> Layout | None:
+    """How the data set is laid out; None if it has no masks as files."""
     paths = list(files)
     if any(LIST.fullmatch(path.name) for path in paths):
         return "lists"
@@ -28,10 +27,7 @@ def find_layout(files: Iterable[PurePosixPath]) -> Layout:
         return "voc"
     if any(is_mask(path) for path in paths):
         return "folders"
-    raise InvalidInput(
-        "There are no masks: put them into a folder `masks` beside `images`, each a PNG with the "
-        "name of its picture; or name the pairs in `train_pairs.txt`; or use Pascal VOC's folders."
-    )
+    return None
 
 
 def find_pairs(layout: Layout, files: Files) -> list[Pair]:
@@ -62,7 +58,7 @@ def _read_lists(files: Files) -> Iterator[Pair]:
 
 
 def _find_voc(files: Files) -> Iterator[Pair]:
-    pictures = {path.with_suffix(""): path for path in files if _is_picture(path)}
+    pictures = {path.with_suffix(""): path for path in files if is_picture(path)}
     parts = dict(_read_voc_parts(files))
     for mask in sorted(files):
         if mask.parent.name == VOC_MASKS and mask.suffix.lower() == ".png":
@@ -85,7 +81,7 @@ def _find_folders(files: Files) -> Iterator[Pair]:
     """A mask is in a folder whose name tells it; its picture has its name in such a folder."""
     pictures: dict[PurePosixPath, PurePosixPath] = {}
     for path in sorted(files):
-        if _is_picture(path) and not is_mask(path):
+        if is_picture(path) and not is_mask(path):
             key = _strip(path, PICTURES)
             if key in pictures:
                 raise InvalidInput(f"{path} and {pictures[key]} have the same name: which is it?")
@@ -94,7 +90,7 @@ def _find_folders(files: Files) -> Iterator[Pair]:
         key = _strip(mask, MASKS)
         if key not in pictures:
             raise InvalidInput(f"{mask}: there is no picture of this name.")
-        yield Pair(pictures[key], mask, _part_of(key.parts))
+        yield Pair(pictures[key], mask, part_of(key.parts))
 
 
 def _strip(path: PurePosixPath, kind: re.Pattern[str]) -> PurePosixPath:
@@ -105,15 +101,6 @@ def _strip(path: PurePosixPath, kind: re.Pattern[str]) -> PurePosixPath:
     """
     parts = [match[1] if (match := kind.fullmatch(part)) else part for part in path.parent.parts]
     return PurePosixPath(*parts, path.stem)
-
-
-def _part_of(words: Iterable[str]) -> str:
-    matches = (PART.fullmatch(word) for word in words)
-    return next((match[1].lower() for match in matches if match), "")
-
-
-def _is_picture(path: PurePosixPath) -> bool:
-    return path.suffix.lower() in SUFFIXES
 
 
 def _read_lines(path: PurePosixPath, files: Files) -> list[str]:

@@ -36,3 +36,20 @@ def pack_runs(runs: np.ndarray) -> str:
 def to_coco(mask: np.ndarray) -> dict[str, object]:
     """What COCO's `segmentation` holds for a mask (H, W) bool."""
     return {"size": list(mask.shape), "counts": pack_runs(count_runs(mask))}
+
+
+def unpack_runs(text: str) -> np.ndarray:
+    """The runs (N,) int64 that a text of `pack_runs` tells; raises ValueError if it is none."""
+    codes = np.frombuffer(text.encode(), np.uint8) - np.int64(FIRST)
+    if not len(codes) or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
+        raise ValueError("The run lengths are not those that COCO packs into text.")
+    lasts = np.flatnonzero(~codes & 32)
+    firsts = np.concatenate([[0], lasts[:-1] + 1])
+    lengths = lasts - firsts + 1
+    if lengths.max() > MOST:
+        raise ValueError("A run is longer than any picture.")
+    places = np.arange(len(codes)) - np.repeat(firsts, lengths)
+    runs: np.ndarray = np.add.reduceat((codes & 31) << 5 * places, firsts)
+    runs -= (codes[lasts] >> 4 & 1) << 5 * lengths  # the sign
+    runs[1::2], runs[2::2] = np.cumsum(runs[1::2]), np.cumsum(runs[2::2])
+    return runs

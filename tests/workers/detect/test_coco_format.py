@@ -70,7 +70,7 @@ def box(**changes: object) -> list[dict[str, object]]:
         (make_coco(annotations=box(bbox=[1, 2, 1e30, 3])), r"annotations\.0\.bbox\.2"),
         (make_coco(annotations=box(bbox=[50, 20, -30, 4])), "a box ends before it begins"),
         (make_coco(annotations=box(category_id=4)), "there is no category '4'"),
-        (make_coco(annotations=box(image_id=4)), "a box is on image '4', which is missing"),
+        (make_coco(annotations=box(image_id=4)), "an annotation is on image '4', which is missing"),
         (make_coco(categories=[]), "names no classes"),
         (make_coco(categories=[{"id": 3, "name": " "}]), "' ' is blank or there twice"),
         (

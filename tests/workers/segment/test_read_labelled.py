@@ -216,14 +216,14 @@ def test_a_mask_of_two_colours_has_two_classes(tmp_path):
 
 def test_the_watcher_sees_every_pair_and_may_stop(tmp_path):
     calls = []
-    read_folder(fill(tmp_path, FOLDERS), lambda *call: calls.append(call))
+    read_folder(fill(tmp_path, FOLDERS), watch=lambda *call: calls.append(call))
     assert calls == [(0, 2), (1, 2)]
 
     def stop(*_: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        read_folder(tmp_path, stop)
+        read_folder(tmp_path, watch=stop)
 
 
 def test_large_files_and_many_pixels_are_refused(tmp_path, monkeypatch):
