@@ -20,6 +20,11 @@ COMMANDS = {
         "Find objects in photographs and videos, train on your own.",
     ),
     "faces": ("services.client.faces_commands", "app", "Find, compare and recognise faces."),
+    "segment": (
+        "services.client.segment_commands",
+        "app",
+        "Give every pixel of photographs a class, train on your own.",
+    ),
     "text": (
         "services.client.text_commands",
         "app",

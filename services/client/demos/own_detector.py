@@ -1,12 +1,11 @@
 """The part of the demo of detect that trains a network, puts it in use, and deletes it again."""
 
 from collections.abc import Generator
-from contextlib import suppress
 from random import Random
 from typing import Any
 
 from services.client.demos.rectangles import SIDE, draw_rectangle, pack_rectangles
-from services.client.demos.scene import DemoFailed, Row, Scene, run_job
+from services.client.demos.scene import DemoFailed, Row, Scene, run_job, undo
 
 PICTURES = 72
 TRAINING = {  # some seconds on one core
@@ -21,7 +20,6 @@ TRAINING = {  # some seconds on one core
 }
 GOOD = 0.5  # mean average precision that it must reach
 UNSEEN = 7  # the seed of a picture that it was not shown
-PATIENCE = 10.0  # seconds for a job that undoes another
 JOBS = 6  # train, look, promote, look, roll back, delete
 
 
@@ -39,7 +37,7 @@ def use_own_detector(scene: Scene) -> Generator[Row, None, None]:
         if scene.own:
             yield from _put_in_use(scene, model)
     except BaseException:
-        _undo(scene, "detect.forget", model)
+        undo(scene, "detect.forget", {"model": model})
         raise
     result, seconds = run_job(scene, "detect.forget", {"model": model})
     yield Row(f"delete {model}", f"{len(result['models'])} models are left", seconds)
@@ -53,15 +51,8 @@ def _put_in_use(scene: Scene, model: str) -> Generator[Row, None, None]:
         yield _look(scene, model, by_name=False)
         yield _promote(scene, before)
     except BaseException:
-        _undo(scene, "detect.promote", before)
+        undo(scene, "detect.promote", {"model": before})
         raise
-
-
-def _undo(scene: Scene, task: str, model: str) -> None:
-    """Waited for, as the stack may be stopped next."""
-    job = scene.client.submit(task, {"model": model})
-    with suppress(TimeoutError):
-        scene.client.wait(job.id, PATIENCE)
 
 
 def _show_training(scene: Scene, result: dict[str, Any], seconds: float) -> Row:

@@ -32,14 +32,15 @@ def draw_rectangle(chance: Random) -> tuple[bytes, Rectangle]:
     return write_png(rows), drawn
 
 
-def write_png(rows: list[bytearray]) -> bytes:
-    """A PNG from rows of red, green and blue, a byte each."""
+def write_png(rows: list[bytearray], channels: int = 3) -> bytes:
+    """A PNG from rows of red, green and blue, a byte each; or of one channel, grey."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         check = zlib.crc32(kind + content)
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
 
-    header = struct.pack(">IIBBBBB", len(rows[0]) // 3, len(rows), 8, 2, 0, 0, 0)  # 8 bits, RGB
+    kind = {1: 0, 3: 2}[channels]
+    header = struct.pack(">IIBBBBB", len(rows[0]) // channels, len(rows), 8, kind, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + row for row in rows))  # 0: rows are not filtered
     parts = (chunk(b"IHDR", header), chunk(b"IDAT", pixels), chunk(b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
@@ -49,11 +50,11 @@ def pack_rectangles(count: int, seed: int) -> bytes:
     """A zip of so many labelled pictures, always the same for a seed."""
     chance, content = Random(seed), BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("classes.txt", "\n".join(COLOURS))
+        archive.writestr(zipfile.ZipInfo("classes.txt"), "\n".join(COLOURS))
         for number in range(count):
             picture, drawn = draw_rectangle(chance)
-            archive.writestr(f"images/{number:03}.png", picture)
-            archive.writestr(f"labels/{number:03}.txt", describe(drawn))
+            archive.writestr(zipfile.ZipInfo(f"images/{number:03}.png"), picture)
+            archive.writestr(zipfile.ZipInfo(f"labels/{number:03}.txt"), describe(drawn))
     return content.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from uuid import uuid4
 
 from services.client.client import Client
 from services.client.job import Job
+
+PATIENCE = 10.0  # seconds for a job that undoes another
 
 
 class DemoFailed(Exception):
@@ -69,3 +72,10 @@ def run_job(
     if not job.succeeded:
         raise DemoFailed(f"{task}: {job.reason}")
     return job.result or {}, time.monotonic() - started
+
+
+def undo(scene: Scene, task: str, fields: Mapping[str, Any]) -> None:
+    """Take back what another job did. Waited for, as the stack may be stopped next."""
+    job = scene.client.submit(task, fields)
+    with suppress(TimeoutError):
+        scene.client.wait(job.id, PATIENCE)

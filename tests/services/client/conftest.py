@@ -10,6 +10,7 @@ from shared.settings import read_settings
 from tests.services.client.fake_api import KEY, FakeApi, serve_api
 from tests.services.client.fake_detect import FakeDetect
 from tests.services.client.fake_faces import FakeFaces
+from tests.services.client.fake_segment import FakeSegment
 from tests.services.client.fake_text import FakeText
 from tests.services.client.fake_text_models import FakeTextModels
 
@@ -50,6 +51,12 @@ def detect(api: FakeApi) -> FakeDetect:
 def faces(api: FakeApi) -> FakeFaces:
     """The fake server answers the tasks of faces as well."""
     return FakeFaces(api)
+
+
+@pytest.fixture
+def segment(api: FakeApi) -> FakeSegment:
+    """The fake server answers the tasks on pixels as well."""
+    return FakeSegment(api)
 
 
 @pytest.fixture

@@ -1,0 +1,148 @@
+"""`atelier segment pixels`, or `atelier segment` alone: a class for every pixel of photographs."""
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.client.batch import Batch, Outcome, Plan
+from services.client.client import Client
+from services.client.console import SOME_FAILED, connect, format_json
+from services.client.job import Job
+from services.client.options import Parallel
+from services.client.photo_jobs import find_or_leave, list_facts, run_batch
+from services.client.photos import name_results
+from services.client.report import Report
+from services.client.requests import check_request
+from services.client.saved_files import make_folder
+from services.client.segment_options import Model, Resolution
+
+app = typer.Typer()
+
+TASK = "segment.pixels"
+SHOWN = 5  # classes named in a row
+LONGEST = 40  # characters of a class in the name of a file
+COLUMNS = ("shows", "model", "saved")
+
+
+class Shapes(StrEnum):
+    polygons = "polygons"
+    rle = "rle"
+
+
+@app.command()
+def pixels(
+    photos: Annotated[
+        list[str], typer.Argument(metavar="PHOTO...", help="Files, folders or quoted globs.")
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Put masks, overlays and the rest here.")
+    ] = Path(),
+    model: Model = None,
+    resolution: Resolution = None,
+    overlay: Annotated[bool, typer.Option(help="Draw the classes' colours over the photo.")] = True,
+    opacity: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Of these colours; 0.5 unless given.")
+    ] = None,
+    heat_maps: Annotated[
+        bool, typer.Option("--heat-maps", help="Draw how likely each class is everywhere.")
+    ] = False,
+    shapes: Annotated[
+        Shapes | None,
+        typer.Option(help="Write the regions as a COCO JSON; rle, run lengths, is exact."),
+    ] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class", metavar="NAME", help="Heat maps and shapes of these alone; repeatable."
+        ),
+    ] = None,
+    parallel: Parallel = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per photo.")] = False,
+) -> None:
+    """Give every pixel of photographs a class.
+
+    Saves PHOTO-mask.png, whose indices are the classes, and PHOTO-overlay.jpg; if they are asked
+    for PHOTO-heat-NAME.png and PHOTO-shapes.json. Ends with 0 if all succeeded, 1 if some failed,
+    2 if there is nothing to do, 3 without a server or a valid key, and 130 after Ctrl-C, which
+    cancels what is under way.
+    """
+    found = find_or_leave(photos)
+    chosen = {
+        "model": model,
+        "resolution": resolution,
+        "overlay": overlay,
+        "opacity": opacity,
+        "heat_maps": heat_maps,
+        "shapes": shapes,
+        "classes": classes or None,
+    }
+    check_request(TASK, chosen)
+    options = {name: value for name, value in chosen.items() if value is not None}
+    make_folder(out)
+    places = name_results(found, out, "")
+
+    export = partial(_export, places) if as_json else None
+    report = Report(len(found), "segment", partial(_describe, places), export, COLUMNS)
+    with connect() as client:
+        plan = Plan(
+            TASK,
+            lambda blob_id: {"picture": blob_id, **options},
+            save=lambda photo, job: _save(client, _read(job), places[photo]),
+        )
+        run_batch(Batch(client, plan, min(parallel, len(found))), found, report)
+    report.finish()
+    if report.failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+def name_files(result: dict[str, Any], place: Path) -> dict[Path, str]:
+    """The blob of each file of a result, by the file that it goes to; `place` is without ending."""
+    return {
+        place.with_name(f"{place.name}-{ending}"): blob_id
+        for ending, blob_id in _list_files(result)
+        if blob_id
+    }
+
+
+def _list_files(result: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """(how its name ends, blob id); a class may have any name: only its words are taken."""
+    yield "mask.png", result["mask"]
+    yield "overlay.jpg", result["overlay"]
+    taken: set[str] = set()
+    for heat_map in result["heat_maps"] or ():
+        name = re.sub(r"\W+", "-", heat_map["label"])[:LONGEST].strip("-")
+        if name.casefold() in {"", *taken}:  # some file systems do not tell A from a
+            name = f"{name}-{heat_map['class_id']}"
+        taken.add(name.casefold())
+        yield f"heat-{name}.png", heat_map["picture"]
+    yield "shapes.json", result["shapes"]
+
+
+def _save(client: Client, result: dict[str, Any], place: Path) -> Path:
+    """All files of a result; answers with the mask's."""
+    files = [client.download(blob_id, file) for file, blob_id in name_files(result, place).items()]
+    return files[0]
+
+
+def _describe(places: dict[Path, Path], outcome: Outcome) -> str:
+    """The largest classes with their shares, the model, and the files."""
+    result = _read(outcome.job)
+    areas = result["areas"]
+    shown = ", ".join(f"{area['label']} {area['share']:.1%}" for area in areas[:SHOWN])
+    more = f" and {len(areas) - SHOWN} more" if len(areas) > SHOWN else ""
+    files = ", ".join(map(str, name_files(result, places[outcome.photo])))
+    return "\t".join((shown + more, result["model"], files))
+
+
+def _export(places: dict[Path, Path], outcome: Outcome) -> str:
+    saved = name_files(_read(outcome.job), places[outcome.photo]) if outcome.saved else {}
+    return format_json({**list_facts(outcome), "saved": [*map(str, saved)]})
+
+
+def _read(job: Job | None) -> dict[str, Any]:
+    return (job.result if job else None) or {}
