@@ -15,7 +15,7 @@ from services.client.segment_options import Data, Format, Model, Resolution
 app = typer.Typer()
 
 PICTURES = {  # in a result: how their files end
-    "curve": "curve.png",
+    "curve": "curve.jpg",
     "confusion": "confusion.png",
     "samples": "samples.jpg",
 }

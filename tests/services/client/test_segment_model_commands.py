@@ -47,13 +47,13 @@ def test_a_folder_is_sent_without_hidden_files_and_what_was_learned_is_shown(
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("Road\t75.0%\t\t\nSky\t25.0%\t0.500\t0.750\n")
     assert "model\ttown@1\n" in result.stdout
-    assert "measures mean iou\t0.5\n" in result.stdout
+    assert "measures mean iou\t0.75\n" in result.stdout
     assert "pictures held out\t2\n" in result.stdout
     assert {file.name: file.read_bytes() for file in Path("out").iterdir()} == {
-        "town@1-curve.png": CURVE,
+        "town@1-curve.jpg": CURVE,
         "town@1-samples.jpg": SAMPLES,
     }
-    assert "Drawn: out/town@1-curve.png, out/town@1-samples.jpg." in result.stderr
+    assert "Drawn: out/town@1-curve.jpg, out/town@1-samples.jpg." in result.stderr
     (request,) = segment.requests("train")
     with zipfile.ZipFile(BytesIO(segment.api.blobs[request["data"]])) as archive:
         assert sorted(archive.namelist()) == ["classes.json", "images/a.jpg", "masks/a.png"]
@@ -142,7 +142,7 @@ def test_models_are_listed_promoted_rolled_back_and_deleted(run: CliRunner, data
     assert [[*row[:5], row[6]] for row in rows] == [
         ["fcn-8s-camvid", "Sky, Road", "thin, stride 8", "360", "0.625", ""],
         ["selfie", "Sky, Road", "thin", "360", "not pulled yet", ""],
-        ["segmenter@1", "Sky, Road", "thin, stride 8", "360", "0.500", "yes"],
+        ["segmenter@1", "Sky, Road", "thin, stride 8", "360", "0.750", "yes"],
     ]
     call(run, "promote", "fcn-8s-camvid")
     listed = [json.loads(line) for line in call(run, "models", "--json").splitlines()]
