@@ -62,6 +62,8 @@ def read_classes(content: bytes, path: str) -> Classes:
     names = tuple(one.name.strip() for one in named)
     if len(set(names)) < len(names) or "" in names:
         raise InvalidInput(f"{path}: a name of a class is blank or there twice.")
+    if not all(name.isprintable() for name in names):
+        raise InvalidInput(f"{path}: the name of a class has characters that cannot be shown.")
     plain = make_palette(len(named))
     palette = [one.colour or colour for one, colour in zip(named, plain, strict=True)]
     void = frozenset(given.void) | {VOID}

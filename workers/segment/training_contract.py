@@ -62,7 +62,11 @@ class TrainRequest(Message):
         0.99, ge=0, lt=1, description="How much of the average of the weights stays at a step."
     )
     held_out: float = Field(
-        0.2, ge=0, le=0.9, description="Part to measure on, if the data has no part val."
+        0.2,
+        ge=0,
+        le=0.9,
+        description="Part to measure on, drawn by chance, if the data has no part val. Frames of "
+        "one video are alike: name a part val of other scenes, or the measures are too good.",
     )
     resolution: Resolution | None = Field(
         None,

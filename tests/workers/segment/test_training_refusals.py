@@ -103,6 +103,7 @@ VOID = {"masks/a.png": make_mask(255), "masks/b.png": make_mask(255)}
         ({**LISTS, "trainannot/a.png": make_mask(40)}, "trainannot/a.png"),
         ({**FOLDERS, "images/a.png": make_picture(1)[:-40]}, "images/a.png"),
         ({**FOLDERS, "classes.json": "{"}, "classes.json is not JSON"),
+        ({**FOLDERS, "classes.json": '{"classes": ["a", "b", "c\\nd"]}'}, "cannot be shown"),
         ({"../a.xml": "x"}, "leaves the zip"),
     ],
     ids=[
@@ -116,6 +117,7 @@ VOID = {"masks/a.png": make_mask(255), "masks/b.png": make_mask(255)}
         "index",
         "cut-off",
         "json",
+        "name",
         "path",
     ],
 )
