@@ -46,10 +46,10 @@ def run(options: Options) -> Report:
         ways = {**list_ours(Segmenting(Path(folder)), pictures), **list_peer(pictures)}
         cells = [cell for batch in batches for cell in measure(ways, batch, options.seconds)]
     notes = [
-        f"{len(pictures)} photographs of {WIDTH} x {HEIGHT}, one thread; processor time, the "
-        "median of rounds in which all ways take turns. selfie sees 256 x 256 pixels.",
+        f"Photographs of {WIDTH} x {HEIGHT}, one thread; processor time, the median of rounds in "
+        "which all ways take turns. selfie sees 256 x 256 pixels, all others the whole picture.",
         f"{', '.join(RANDOM)} and {PEER} have random weights of {CLASSES} and {len(PEER_CLASSES)} "
-        "classes: that says nothing about what they find, and masks of noise are larger files.",
+        "classes: that says nothing about what they find.",
     ]
     return Report("segment_speed", COLUMNS, summarise(cells), notes, cells)
 

@@ -1,15 +1,14 @@
 """The page about text names what the code has, and its commands exist."""
 
 import re
-import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.main import get_command
 
 from services.catalog import load_tasks
 from services.client.text_commands import app
+from tests.docs.pages import call, find_lines, list_commands
 from workers.runtime.run import JobError
 from workers.text import refusals
 
@@ -18,35 +17,12 @@ PAGE = (ROOT / "docs/text.md").read_text()
 README = (ROOT / "README.md").read_text()
 TASKS = [task for task in load_tasks().values() if task.worker == "text"]
 OTHERWISE = {"remove": "vocab.remove"}  # tasks that people look for among the vocabularies
-
-
-def list_commands(group: Any, prefix: str = "") -> dict[str, Any]:
-    """Every command by its words with dots between, such as vocab.rank."""
-    found = {}
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            found |= list_commands(command, f"{prefix}{name}.")
-        else:
-            found[prefix + name] = command
-    return found
-
-
 COMMANDS = list_commands(get_command(app))
 
 
-def find_lines(text: str) -> list[str]:
-    """What follows `atelier text` in blocks of shell, comments and pipes cut off."""
-    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ")
-    return re.findall(r"atelier text ([^\n#|]+)", blocks)
-
-
-@pytest.mark.parametrize("line", find_lines(PAGE) + find_lines(README))
+@pytest.mark.parametrize("line", find_lines(PAGE, "text") + find_lines(README, "text"))
 def test_every_command_that_is_shown_can_be_called_so(line: str) -> None:
-    words = shlex.split(line)
-    name = words.pop(0)
-    if name not in COMMANDS:
-        name = f"{name}.{words.pop(0)}"
-    COMMANDS[name].make_context(name, words)
+    call(COMMANDS, line)
 
 
 def test_every_code_of_a_refusal_is_explained() -> None:
