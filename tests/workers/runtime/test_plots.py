@@ -5,7 +5,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from workers.runtime.plots import draw_curves, draw_points
+from workers.runtime.plots import draw_curves, draw_matrix, draw_points
 
 
 def read(png: bytes) -> np.ndarray:
@@ -43,3 +43,15 @@ def test_long_labels_are_cut_and_leave_the_points_their_room():
     assert same != draw_points(["a" * 24], [0], [0], "words")
     curve = ([1, 2], [2.0, 1.0])
     assert draw_curves({"a" * 200: curve}, "", "", "") == draw_curves({"a" * 30: curve}, "", "", "")
+
+
+def test_a_matrix_is_as_large_as_its_labels_need():
+    """Shares are shades; a name begins no formula."""
+    few, many = (
+        read(draw_matrix(np.eye(count), ["$a$"] * count, ["b_"] * count, "all", "x", "y"))
+        for count in (2, 20)
+    )
+    assert (np.array(many.shape[:2]) > np.array(few.shape[:2]) + 500).all()
+    assert (many < 120).any()
+    light = read(draw_matrix(np.full((2, 2), 0.1), ["a", "b"], ["a", "b"], "all", "x", "y"))
+    assert light.mean() > few.mean()

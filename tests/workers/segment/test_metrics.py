@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, jaccard_score, recall_score
 
+from workers.segment import metrics
 from workers.segment.metrics import VOID, count_pixels, measure
 
 NAMES = ("sky", "road", "car", "tree", "bus")
@@ -72,3 +73,10 @@ def test_counts_of_several_pictures_add_up():
     truth, found = draw_masks(3)
     parts = [count_pixels(*pair, 5) for pair in zip(truth, found, strict=True)]
     assert torch.equal(sum(parts), count_pixels(truth, found, 5))
+
+
+def test_large_masks_are_counted_in_pieces(monkeypatch):
+    truth, found = draw_masks(4)
+    whole = count_pixels(truth, found, 5)
+    monkeypatch.setattr(metrics, "CHUNK", 7)  # pixels: the last piece is shorter
+    assert torch.equal(count_pixels(truth, found, 5), whole)
