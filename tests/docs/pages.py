@@ -7,7 +7,7 @@ from typing import Any
 
 def list_commands(group: Any, prefix: str = "") -> dict[str, Any]:
     """Every command by its words with dots between, such as vocab.rank."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             found |= list_commands(command, f"{prefix}{name}.")

@@ -1,7 +1,6 @@
 """The page about faces names what the code has, and its commands exist."""
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -9,26 +8,20 @@ from typer.main import get_command
 
 from services.catalog import load_tasks
 from services.client.faces_commands import app
+from tests.docs.pages import call, find_lines, list_commands
 from workers.faces import refusals
 from workers.runtime.run import JobError
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/faces.md").read_text()
 README = (ROOT / "README.md").read_text()
-COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = list_commands(get_command(app))
 TASKS = [task for task in load_tasks().values() if task.worker == "faces"]
 
 
-def find_lines(text: str) -> list[str]:
-    """What follows `atelier faces` in blocks of shell, comments left out."""
-    joined = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ")
-    return re.findall(r"atelier faces ([^\n#]+)", joined)
-
-
-@pytest.mark.parametrize("line", find_lines(PAGE) + find_lines(README))
+@pytest.mark.parametrize("line", find_lines(PAGE, "faces") + find_lines(README, "faces"))
 def test_every_command_that_is_shown_can_be_called_so(line: str) -> None:
-    name, *arguments = shlex.split(line)
-    COMMANDS[name].make_context(name, arguments)
+    call(COMMANDS, line)
 
 
 def test_every_code_of_a_refusal_is_explained() -> None:
