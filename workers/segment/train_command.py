@@ -11,7 +11,6 @@ from rich.progress import Progress as Bar
 from shared.settings import Settings
 from shared.weights import WeightsError
 from workers.runtime.distributed import choose_own_device, join_others
-from workers.runtime.plots import draw_curves
 from workers.runtime.run import InvalidInput, TooLarge
 from workers.segment.batches import Pictures
 from workers.segment.encoders import read_encoder
@@ -19,6 +18,7 @@ from workers.segment.fcn_config import SHAPES, FcnConfig
 from workers.segment.fields import Encoder
 from workers.segment.labelled import LabelledPictures
 from workers.segment.read_labelled import read_folder
+from workers.segment.sample_pictures import draw_history
 from workers.segment.segmenter_file import Segmenter, save_segmenter
 from workers.segment.train import train
 from workers.segment.train_options import (
@@ -28,7 +28,7 @@ from workers.segment.train_options import (
     choose_resolution,
     split_parts,
 )
-from workers.segment.validation import measure_network
+from workers.segment.training_tasks import check_data, check_frozen, measure_trained
 
 SEGMENTER, METRICS, CURVES = "segmenter.safetensors", "metrics.json", "curves.png"
 
@@ -39,8 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         data = read_folder(given.data)
+        check_frozen(given.frozen, given.encoder, given.pretrained)
         options = make_options(given, len(data.classes))
-        split_parts(data, options)
+        check_data(data, options)
         encoder = read_encoder(given.encoder, given.weights) if given.pretrained else None
     except (InvalidInput, TooLarge, ValueError, WeightsError) as error:
         parser.error(str(error))
@@ -52,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         trained = train(options, data, show, given.out, choose_own_device(), encoder)
         if first:
-            bar.console.print_json(data=write_results(trained, data, options, given.out))
+            results = write_results(trained, data, options, given.out, given.half)
+            bar.console.print_json(data=results)
 
 
 def make_parser() -> ArgumentParser:
@@ -70,6 +72,7 @@ def make_parser() -> ArgumentParser:
     add("--epochs", type=int, default=known.epochs, help="of each stage")
     add("--batch", type=int, default=known.batch, help="pictures of a step")
     add("--parts", type=int, default=known.parts, help="of a batch, to take less memory")
+    add("--half", action="store_true", help="write the weights in 16 bits")
     add("--frozen", type=int, default=known.frozen, help="stages of the encoder that stay")
     add("--averaging", type=float, default=known.averaging, help="of weights over steps, below 1")
     add("--check-every", type=int, default=known.check_every, help="epochs between measures")
@@ -116,39 +119,17 @@ def write_line(progress: Progress) -> str:
 
 
 def write_results(
-    trained: Trained, data: LabelledPictures, options: TrainOptions, folder: Path
+    trained: Trained, data: LabelledPictures, options: TrainOptions, folder: Path, half: bool
 ) -> dict[str, float]:
-    """The files; answers with the metrics, those of the validation pictures if there are any."""
-    metrics: dict[str, float] = {"epochs": len(trained.history), "best_epoch": trained.best}
-    metrics["loss"] = trained.history[trained.best - 1].loss
-    held = split_parts(data, options)[1]
-    if held is not None:
-        score = measure_network(trained.network, Pictures(held))
-        metrics["pixel_accuracy"] = score.pixel_accuracy
-        metrics["mean_accuracy"] = score.mean_accuracy
-        metrics["mean_iou"] = score.mean_iou
-        metrics["frequency_weighted_iou"] = score.frequency_weighted_iou
-        for one in score.classes:
-            if one.iou is not None:
-                metrics[f"iou {one.name}"] = one.iou
-    (folder / CURVES).write_bytes(draw_history(trained))
-    classes = data.classes
-    resolution = choose_resolution(data)
+    """The files; answers with the metrics, those of the validation pictures if there are any.
+
+    `half`: the weights are written in 16 bits; the metrics are those of 32.
+    """
+    learning, held = split_parts(data, options)
+    metrics, _ = measure_trained(trained, Pictures(held) if held else None)
+    draw_history(trained.history).save(folder / CURVES)
+    classes, resolution = data.classes, choose_resolution(learning)
     segmenter = Segmenter(trained.network, classes.names, classes.palette, resolution, metrics)
-    save_segmenter(segmenter, folder / SEGMENTER)
+    save_segmenter(segmenter, folder / SEGMENTER, half)
     (folder / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     return metrics
-
-
-def draw_history(trained: Trained) -> bytes:
-    """A PNG of the loss of each epoch, and of the mean IoU where somebody looked."""
-    numbers = range(1, len(trained.history) + 1)
-    curves = {"loss": (list(numbers), [epoch.loss for epoch in trained.history])}
-    looks = [
-        (number, epoch.mean_iou)
-        for number, epoch in zip(numbers, trained.history, strict=True)
-        if epoch.mean_iou is not None
-    ]
-    if looks:
-        curves["mean IoU"] = ([number for number, _ in looks], [look for _, look in looks])
-    return draw_curves(curves, "Training", "epoch", "")

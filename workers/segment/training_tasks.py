@@ -22,6 +22,7 @@ from workers.segment.data import open_data
 from workers.segment.encoders import read_encoder
 from workers.segment.fcn import FCN
 from workers.segment.fcn_config import SHAPES, FcnConfig
+from workers.segment.fields import Encoder
 from workers.segment.labelled import LabelledPictures
 from workers.segment.loaded import SegmentWorker
 from workers.segment.metrics import Score
@@ -68,11 +69,7 @@ def read_options(request: TrainRequest, classes: int) -> TrainOptions:
     """Raises InvalidInput for numbers that do not fit together."""
     half = SHAPES[request.encoder].kernel // 2  # of fc6's kernel
     padding = half if request.fc6_padding is None else request.fc6_padding
-    if request.frozen and (request.encoder == "thin" or not request.pretrained):
-        raise InvalidInput(
-            "`frozen` keeps what stages have learned on ImageNet, and they start by chance here: "
-            "use 0, or another `encoder` and `pretrained` true."
-        )
+    check_frozen(request.frozen, request.encoder, request.pretrained)
     try:
         return TrainOptions(
             FcnConfig(classes, request.encoder, request.stride, padding, request.at_once),
@@ -92,6 +89,15 @@ def read_options(request: TrainRequest, classes: int) -> TrainOptions:
         )
     except ValueError as error:
         raise InvalidInput(str(error)) from error
+
+
+def check_frozen(frozen: int, encoder: Encoder, pretrained: bool) -> None:
+    """Raises InvalidInput for stages that would stay as chance made them."""
+    if frozen and (encoder == "thin" or not pretrained):
+        raise InvalidInput(
+            "`frozen` keeps what stages have learned on ImageNet, and they start by chance here: "
+            "use 0, or another `encoder` and `pretrained` true."
+        )
 
 
 def choose_changes(augment: bool, flip: bool) -> Augmentation:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from tests.workers.segment.coloured import write_pictures
@@ -36,6 +37,15 @@ def test_it_writes_the_network_its_metrics_and_its_curves(pictures, tmp_path):
         assert curves.format == "PNG"
 
 
+def test_the_file_can_be_half_as_large(pictures, tmp_path):
+    main(["--data", str(pictures), "--out", str(tmp_path), *TINY, "--epochs", "1", "--half"])
+    path = tmp_path / "segmenter.safetensors"
+    network = load_segmenter(path).network
+    numbers = sum(one.numel() for one in network.state_dict().values())
+    assert path.stat().st_size == pytest.approx(2 * numbers, rel=0.02)
+    assert network.fc7[0].weight.dtype == torch.float32
+
+
 def test_nothing_need_be_held_back(pictures, tmp_path):
     main(["--data", str(pictures), "--out", str(tmp_path), *TINY, "--validation", "0"])
     assert "mean_iou" not in json.loads((tmp_path / "metrics.json").read_text())
@@ -46,6 +56,8 @@ def test_nothing_need_be_held_back(pictures, tmp_path):
     [
         (["--fc6-padding", "3"], "The padding of fc6 must be 0, 1 or 100"),
         (["--epochs", "0"], "must be 1 or more"),
+        (["--frozen", "2"], "use 0, or another `encoder`"),
+        (["--parts", "5"], "cannot be 5 parts"),
         (["--validation", "1"], "no pixel with a class"),
         (["--encoder", "vgg16", "--weights", "nowhere"], "Run `atelier weights pull vgg16.onnx`"),
     ],
