@@ -101,7 +101,8 @@ def run(options: Options) -> Report:
             cells.append(job.result())
             print({key: cells[-1][key] for key in COLUMNS[:-1]}, flush=True)
     rows = [{**cell, "by class": write_classes(cell["by class"])} for cell in cells]
-    return Report("segment_train", COLUMNS, rows, judge(cells), cells)
+    name = "-".join(["segment_train", *options.only])  # results of groups do not replace each other
+    return Report(name, COLUMNS, rows, judge(cells), cells)
 
 
 def write_sets(data: Path, folder: Path, lessons: Iterable[Lesson]) -> dict[Size | None, Path]:
