@@ -21,6 +21,7 @@ from services.client.batch import Outcome
 from services.client.console import tell
 
 PHOTO_WIDTH = 40  # characters, on a terminal; half of it beside several columns
+TOOK_WIDTH = 9  # at least, so that columns of short and long times are aligned
 
 Describe = Callable[[Outcome], str]
 Export = Callable[[Outcome], str | None]
@@ -117,8 +118,8 @@ def _lay_out(photo: str, found: Sequence[str], took: str) -> Table:
     row = Table.grid(padding=(0, 2), expand=True)
     row.add_column(width=width)
     for _ in found:
-        row.add_column(ratio=1)
-    row.add_column(justify="right")
+        row.add_column(ratio=1, overflow="fold")  # a file is named in full
+    row.add_column(justify="right", min_width=TOOK_WIDTH)
     row.add_row(Text(_shorten(photo, width)), *map(Text, found), Text(took))
     return row
 
