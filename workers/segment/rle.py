@@ -4,14 +4,15 @@ import numpy as np
 
 FIRST = 48  # the character of 0; 63 more follow it
 MOST = 7  # characters of a number of 32 bits
+PART = 2**20  # runs that are packed at once
 
 
 def count_runs(mask: np.ndarray) -> np.ndarray:
     """Of a mask (H, W) bool, down its columns: how many pixels are out, in, out and so on."""
-    flat = mask.astype(bool).ravel(order="F")
-    before = np.concatenate([[False], flat[:-1]])  # if the first is in, the first run is of none
-    changes = np.flatnonzero(flat != before)
-    lengths: np.ndarray = np.diff(np.concatenate([[0], changes, [flat.size]]))
+    flat = np.asarray(mask, bool).ravel(order="F")
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    begin = [0, 0] if flat[:1].any() else [0]  # if the first is in, the first run is of none
+    lengths: np.ndarray = np.diff(changes, prepend=begin, append=flat.size)
     return lengths
 
 
@@ -21,10 +22,14 @@ def pack_runs(runs: np.ndarray) -> str:
     A number is written five bits a character, the lowest first; the sixth says that more come, and
     the fifth of the last is its sign.
     """
-    rest = runs.astype(np.int64)
-    rest[3:] -= runs[1:-2]
-    text = np.zeros((len(runs), MOST), np.uint8)  # 0 where a number has ended
-    going = np.ones(len(runs), bool)
+    told = runs.astype(np.int64)
+    told[3:] -= runs[1:-2]
+    return "".join(_pack(told[place : place + PART]) for place in range(0, len(told), PART))
+
+
+def _pack(rest: np.ndarray) -> str:
+    text = np.zeros((len(rest), MOST), np.uint8)  # 0 where a number has ended
+    going = np.ones(len(rest), bool)
     for place in range(MOST):
         bits, rest = rest & 31, rest >> 5
         more = rest != -(bits >> 4)
