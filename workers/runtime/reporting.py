@@ -7,7 +7,7 @@ from typing import Any
 from workers.runtime.clock import Clock
 from workers.runtime.run import Run
 
-REPORT_EVERY = 0.5  # seconds between pictures that are counted
+REPORT_EVERY = 0.5  # seconds between pictures that are counted, or measured
 PREVIEW_EVERY = 5.0  # seconds between pictures, at least
 DRAWING = 50  # times as long as drawing took, nothing is drawn
 SHARE = 0.01  # of the time so far, nothing is drawn: a week has 800 pictures, and not 100,000
@@ -20,6 +20,7 @@ class Reporter:
         self.run = run
         self.started = time.monotonic()
         self.counting = Clock(REPORT_EVERY, first=0.0)
+        self.measuring = Clock(REPORT_EVERY, first=0.0)
         self.drawing = Clock(PREVIEW_EVERY, first=0.0)
 
     def prepare(self, done: int, count: int) -> None:
@@ -37,5 +38,7 @@ class Reporter:
         self.run.progress(fraction, step, preview)
 
     def measure(self) -> None:
-        """Between training and outcome. Raises Cancelled."""
-        self.run.progress(1.0, "measuring")
+        """Between training and outcome, as often as you like. Raises Cancelled."""
+        if self.measuring.is_due():
+            self.run.progress(1.0, "measuring")
+        self.run.raise_if_cancelled()

@@ -32,15 +32,14 @@ class Samples:
         self.pictures, self.places = pictures, choose_places(pictures.data.pictures)
 
     def draw(self, network: FCN, watch: Callable[[], None] = lambda: None) -> Image.Image:
-        """What the network, which must be in eval, answers; `watch` is called between pictures."""
+        """What the network, which must be in eval, answers; `watch` is called before each tile."""
         classes = self.pictures.data.classes
         return draw_samples(self._look(network, watch), classes.palette, classes.names)
 
     def _look(self, network: FCN, watch: Callable[[], None]) -> Iterator[Row]:
         for place in self.places:
-            watch()
             picture, truth = self.pictures.open(place)
-            yield picture, truth, find_classes(network, picture).numpy()
+            yield picture, truth, find_classes(network, picture, watch=watch).numpy()
 
 
 def choose_places(pictures: Sequence[LabelledPicture]) -> list[int]:

@@ -18,7 +18,7 @@ from workers.segment.train_options import TrainOptions
 
 # At the peak of a step, beside a layer and the gradients of the scores: bytes for each byte of the
 # layers' outputs. Measured of all encoders, frozen or not: 1.1 to 1.4.
-WORK = 1.3
+WORK = 1.4
 LOOKING = 1.4  # bytes at the peak for each byte of the largest layer, measured: 1.0 to 1.4
 WINDOW = 40  # bytes of a pixel of a window: float32 and int64, and once more while it is made
 

@@ -213,7 +213,6 @@ def measure_trained(
     }
     if held is None:
         return metrics, None
-    watch()
     score = measure_network(trained.network, held, watch)
     return metrics | name_metrics(score), score
 

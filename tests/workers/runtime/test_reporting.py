@@ -109,3 +109,11 @@ def test_pictures_are_counted_twice_a_second(followers: Followers):
     steps = [event["step"] for event in followers.events]
     assert steps[:2] == ["preparing picture 1 of 100", "preparing picture 6 of 100"]
     assert len(steps) == 20
+
+
+def test_a_long_measurement_is_told_twice_a_second(followers: Followers):
+    reporter = Reporter(followers.run())
+    for _ in range(100):
+        reporter.measure()
+        followers.now += 0.1
+    assert [event["step"] for event in followers.events] == ["measuring"] * 20

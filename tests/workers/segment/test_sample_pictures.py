@@ -107,7 +107,7 @@ def test_progress_is_one_picture_of_curves_and_samples():
             sizes.append(picture.size)
     assert sizes[0] == (1760, 550)
     assert (sizes[1][0], sizes[1][1] > 550 + 2 * STEP) == (1760, True)
-    assert len(stops) == 2  # it can be stopped before each picture
+    assert len(stops) == 2  # it can be stopped before each picture of one tile
 
 
 def test_what_the_network_answers_is_drawn_in_the_colours_of_the_classes():

@@ -48,3 +48,16 @@ def test_a_large_picture_is_segmented_in_tiles():
     expected = np.asarray(Image.fromarray(mask).resize((256, 192), Image.Resampling.NEAREST))
     assert found.shape == (192, 256)
     assert (found.numpy() == expected).mean() > 0.99
+
+
+def test_somebody_may_watch_and_stop_it_before_each_tile():
+    seen: list[int] = []
+
+    def watch() -> None:
+        seen.append(1)
+        if len(seen) == 3:
+            raise InterruptedError
+
+    picture = Image.new("RGB", (300, 40))
+    with pytest.raises(InterruptedError):
+        find_classes(Nearest().eval(), picture, Tiling(side=128, overlap=64, margin=16), watch)
