@@ -1,7 +1,7 @@
 """Looks at a picture of any size with a network, in bounded memory."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -10,12 +10,14 @@ from torch import Tensor
 
 from workers.runtime.images import MAX_PIXELS
 from workers.runtime.run import TooLarge
-from workers.segment.restore import restore_bands
+from workers.segment.restore import Band, restore_bands
 from workers.segment.served import Served
 from workers.segment.tiles import choose_tiling, count_tiles, score_bands
 
 MOST_ENLARGED = 4  # times the square of the resolution: pixels that a small picture may become
 MOST_HELD = 160_000_000  # scores of a band of tiles, of 32 bits: 640 MB
+MOST_TOGETHER = 2**21  # pixels that a network sees at once of several pictures
+MOST_SCORES = 2**26  # of these pixels: 256 MiB
 
 Watch = Callable[[float], None]  # gets the share of the picture that was looked at; may raise
 
@@ -56,7 +58,7 @@ def score_picture(
     picture: Image.Image,
     resolution: int | None = None,
     watch: Watch = _ignore,
-) -> Iterator[tuple[slice, slice, Tensor]]:
+) -> Iterator[Band]:
     """(rows, columns, scores (C, h, w)) of bands that cover an RGB picture, at its own size.
 
     `watch` is called after each tile. Raises TooLarge if a band of tiles would hold more than
@@ -77,6 +79,25 @@ def score_picture(
 
     bands = score_bands(score, take_pixels(picture, seen), tiling)
     return restore_bands(bands, seen, (picture.height, picture.width))
+
+
+def count_together(served: Served, seen: tuple[int, int]) -> int:
+    """How many pictures may be looked at together; 0 if even one is cut into tiles."""
+    classes = len(served.labels)
+    if count_tiles(*seen, choose_tiling(classes)) > 1:
+        return 0
+    pixels = seen[0] * seen[1]
+    return max(1, min(MOST_TOGETHER // pixels, MOST_SCORES // (classes * pixels)))
+
+
+def score_together(
+    served: Served, pictures: Sequence[Image.Image], seen: tuple[int, int]
+) -> Iterator[Iterator[Band]]:
+    """For each RGB picture what `score_picture` gives; at most so many as `count_together` says."""
+    tiles = torch.stack([take_pixels(picture, seen) for picture in pictures])
+    whole = slice(0, seen[0]), slice(0, seen[1])
+    for picture, scores in zip(pictures, served.score(tiles).cpu(), strict=True):
+        yield restore_bands([(*whole, scores)], seen, (picture.height, picture.width))
 
 
 def check_memory(served: Served, seen: tuple[int, int]) -> None:

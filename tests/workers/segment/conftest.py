@@ -1,7 +1,8 @@
 """A worker of segmentation on a new database, whose default is a network that knows colours."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from shared.settings import Settings
 from tests.workers.segment.desk import Desk, make_segmenter
 from workers.segment import networks
 from workers.segment.loaded import SegmentWorker
+from workers.segment.pixels_contract import PixelsRequest
 from workers.segment.segmenter_file import save_segmenter
 
 
@@ -39,6 +41,16 @@ def sqlite_desk(sqlite_database_url: str, weights: Path, tmp_path: Path) -> Iter
     """On SQLite alone: for what does not depend on the database."""
     for opened in _open(sqlite_database_url, weights, tmp_path):
         yield Desk(opened)
+
+
+@pytest.fixture
+def ask(sqlite_desk: Desk) -> Callable[..., PixelsRequest]:
+    """A request for a picture, which is uploaded."""
+
+    def make(content: bytes, **fields: Any) -> PixelsRequest:
+        return PixelsRequest(picture=sqlite_desk.add(content), **fields)
+
+    return make
 
 
 def _open(url: str, weights: Path, home: Path) -> Iterator[SegmentWorker]:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.workers import desk
 from tests.workers.segment.coloured import COLOURS
+from tests.workers.segment.mask_files import save
 from workers.runtime.vgg16 import normalise
 from workers.segment.fcn import FCN
 from workers.segment.fcn_config import FcnConfig
@@ -20,6 +21,8 @@ from workers.segment.segmenter_file import Segmenter, pack_segmenter
 from workers.segment.served import KIND
 
 NAMES = ("background", "red", "blue")  # of coloured.COLOURS
+PARTS = np.zeros((64, 64), np.uint8)  # a mask: red on the left, then background
+PARTS[:, :40] = 1
 SURE = 5000.0  # squares of distances of colours, of 256 steps, that are a score of 1
 
 
@@ -90,3 +93,13 @@ def pass_on(layer: torch.nn.Conv2d) -> None:
     for channel in range(6):
         source = channel % 3 if layer.in_channels == 3 else channel
         layer.weight[channel, source, 1, 1] = -1 if source < channel else 1
+
+
+def paint(mask: np.ndarray) -> Image.Image:
+    """The picture of classes (H, W), each in its colour of COLOURS."""
+    return Image.fromarray(np.array(COLOURS, np.uint8)[mask])
+
+
+def fill(number: int, size: tuple[int, int] = (64, 64)) -> bytes:
+    """The file of a picture of the colour of one class."""
+    return save(Image.new("RGB", size, COLOURS[number]))
