@@ -80,6 +80,7 @@ def open_onnx(path: Path) -> InferenceSession:
     onnx.checker.check_model(path, full_check=True)
     options = SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    options.enable_cpu_mem_arena = False  # which keeps, and doubles, what it has had once
     return InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 

@@ -26,7 +26,8 @@ from workers.segment.served import Served
 
 OUTPUT = "probabilities"
 LIMIT = 1e-3  # difference of a probability from torch's
-MOST_NUMBERS = 2**26  # of the largest map of one picture: 256 MiB, and three are compared at once
+# Of the largest map of one picture: 128 MiB. Three are compared at once, which takes 2 GiB.
+MOST_NUMBERS = 2**25
 WIDEST = 64  # channels of other networks' first maps
 
 Size = tuple[int, int]  # height, width

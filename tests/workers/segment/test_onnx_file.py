@@ -176,7 +176,7 @@ def open_empty(classes: int, encoder: str) -> Served:
 
 
 @pytest.mark.parametrize(
-    ("classes", "encoder", "most"), [(2, "vgg16", 2**20), (255, "vgg16", 2**26 // 255)]
+    ("classes", "encoder", "most"), [(2, "vgg16", 2**19), (255, "vgg16", 2**25 // 255)]
 )
 def test_what_would_take_too_much_memory_is_refused_before_it_is_traced(classes, encoder, most):
     served = open_empty(classes, encoder)
