@@ -54,7 +54,7 @@ class TrainOptions:
         if min(self.epochs, self.batch, self.parts, self.check_every, *self.window) < 1:
             raise ValueError("Epochs, batch, parts, check_every and window must be 1 or more each.")
         if not 0 <= self.frozen <= len(self.network.shape.widths):
-            raise ValueError(f"The encoder has five stages: {self.frozen} of them cannot be frozen.")
+            raise ValueError(f"Of the encoder's five stages, {self.frozen} cannot be frozen.")
 
     @property
     def stages(self) -> tuple[FcnConfig, ...]:
