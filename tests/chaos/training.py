@@ -99,7 +99,7 @@ def interrupt(training: Training, home: Path, victim: str, database_url: str = "
         events = list(read_events(site.client, job))
         resumed = [place for place, event in enumerate(events) if event.kind == "running"][-1]
         steps = [json.loads(event.data).get("step") or "" for event in events[resumed:]]
-        epochs = [int(found.group(1)) for step in steps if (found := EPOCH.match(step))]
+        epochs = [int(found.group(1)) for step in steps if (found := EPOCH.search(step))]
         [(claims, losses)] = run_sql(
             site.database, f"SELECT fence, failures FROM jobs WHERE id = '{job}'"
         )
