@@ -17,7 +17,12 @@ VOC_NAMES = (
     "motorbike person pottedplant sheep sofa train tvmonitor"
 )
 CAMVID_NAMES = "Sky Building Pole Road Pavement Tree SignSymbol Fence Car Pedestrian Bicyclist"
-CAMVID_VOID = 11
+CAMVID_PALETTE: tuple[Colour, ...] = (  # as Cityscapes shows such things; people stand out
+    *((70, 130, 180), (70, 70, 70), (153, 153, 153), (128, 64, 128), (244, 35, 232)),
+    *((107, 142, 35), (220, 220, 0), (190, 153, 153), (0, 0, 142), (220, 20, 60), (255, 140, 0)),
+)
+
+Name = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,13 @@ class Classes:
         return len(self.names)
 
 
+CAMVID = Classes(tuple(CAMVID_NAMES.split()), CAMVID_PALETTE, frozenset({11, VOID}))
+
+
 class NamedClass(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Name
     colour: Colour | None = None
 
 
@@ -44,7 +52,7 @@ class ClassesFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    classes: Annotated[list[NamedClass | str], Field(min_length=1, max_length=VOID)]
+    classes: Annotated[list[NamedClass | Name], Field(min_length=1, max_length=VOID)]
     void: list[Byte] = [VOID]
 
 
@@ -72,9 +80,9 @@ def read_classes(content: bytes, path: str) -> Classes:
     return Classes(names, tuple(palette), void)
 
 
-def name_classes(names: Sequence[str], void: int = VOID) -> Classes:
-    """With the colours of Pascal VOC, and one more index that is void."""
-    return Classes(tuple(names), make_palette(len(names)), frozenset({void, VOID}))
+def name_classes(names: Sequence[str]) -> Classes:
+    """With the colours of Pascal VOC."""
+    return Classes(tuple(names), make_palette(len(names)))
 
 
 def make_palette(count: int) -> tuple[Colour, ...]:

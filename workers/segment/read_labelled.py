@@ -31,7 +31,7 @@ Check = Callable[[], None]
 
 DEFAULTS: dict[Format, Classes] = {
     "voc": name_classes(known.VOC_NAMES.split()),
-    "lists": name_classes(known.CAMVID_NAMES.split(), known.CAMVID_VOID),
+    "lists": known.CAMVID,
 }
 
 

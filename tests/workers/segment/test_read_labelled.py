@@ -101,6 +101,7 @@ def test_a_json_names_classes_and_colours_and_void(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
+        (json.dumps({"classes": ["a" * 101]}), "should have at most 100 characters"),
         ("{", "classes.json is not JSON"),
         ("[" * 100_000, "classes.json is not JSON"),
         ('"cat"', "the whole"),
@@ -113,6 +114,7 @@ def test_a_json_names_classes_and_colours_and_void(tmp_path):
         (b"\xff\xfe{", "is not JSON"),
     ],
     ids=[
+        "long name",
         "cut off",
         "deep",
         "text",
