@@ -3,9 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from workers.runtime.run import InvalidInput
 from workers.segment.fields import Byte, Colour
@@ -21,8 +21,6 @@ CAMVID_PALETTE: tuple[Colour, ...] = (  # as Cityscapes shows such things; peopl
     *((70, 130, 180), (70, 70, 70), (153, 153, 153), (128, 64, 128), (244, 35, 232)),
     *((107, 142, 35), (220, 220, 0), (190, 153, 153), (0, 0, 142), (220, 20, 60), (255, 140, 0)),
 )
-
-Name = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,13 @@ CAMVID = Classes(tuple(CAMVID_NAMES.split()), CAMVID_PALETTE, frozenset({11, VOI
 class NamedClass(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    name: Name
+    name: Annotated[str, Field(min_length=1, max_length=100)]
     colour: Colour | None = None
+
+
+def name_plain(one: Any) -> Any:
+    """A class that is given as its name alone."""
+    return {"name": one} if isinstance(one, str) else one
 
 
 class ClassesFile(BaseModel):
@@ -52,7 +55,10 @@ class ClassesFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    classes: Annotated[list[NamedClass | Name], Field(min_length=1, max_length=VOID)]
+    classes: Annotated[
+        list[Annotated[NamedClass, BeforeValidator(name_plain)]],
+        Field(min_length=1, max_length=VOID),
+    ]
     void: list[Byte] = [VOID]
 
 
@@ -66,7 +72,7 @@ def read_classes(content: bytes, path: str) -> Classes:
         raise InvalidInput(f"{path}: {place}: {first['msg']}.") from error
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{path} is not JSON: {error}.") from error
-    named = [NamedClass(name=one) if isinstance(one, str) else one for one in given.classes]
+    named = given.classes
     names = tuple(one.name.strip() for one in named)
     if len(set(names)) < len(names) or "" in names:
         raise InvalidInput(f"{path}: a name of a class is blank or there twice.")
