@@ -10,7 +10,6 @@ from pydantic.dataclasses import dataclass
 from workers.detect.label_files import MAX_NUMBER, Files, check_names, read_content
 from workers.detect.labelled import Entry, Labels, Tally
 from workers.runtime.coco_json import (
-    MAX_BRACKETS,
     MAX_BYTES,
     Category,
     Instances,
@@ -41,7 +40,7 @@ def read_coco(files: Files) -> tuple[tuple[str, ...], list[Entry]]:
 
     The classes are the categories of the first file in the order of their ids. A picture that has
     no boxes shows none of the classes. The part is read from the name of the JSON file or its
-    folder. Raises TooLarge beyond MAX_BYTES and MAX_BRACKETS, or the limits of `Tally`.
+    folder. Raises TooLarge beyond MAX_BYTES, the limits of `parse_instances`, or of `Tally`.
     """
     names: tuple[str, ...] | None = None
     entries: dict[PurePosixPath, Entry] = {}
@@ -50,7 +49,7 @@ def read_coco(files: Files) -> tuple[tuple[str, ...], list[Entry]]:
         content = _read(path, files)
         if content is None:
             continue
-        instances = parse_instances(path, content, Instances[Annotation], MAX_BRACKETS)
+        instances = parse_instances(path, content, Instances[Annotation])
         names, places = _place(path, instances.categories, names)
         for image, picture, part, annotations in find_pictures(path, instances, search):
             if picture in entries:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, FailFast, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from workers.runtime.data_paths import Search, find_picture, part_of, quote
@@ -14,6 +14,7 @@ from workers.runtime.run import InvalidInput, TooLarge
 
 MAX_BYTES = 64_000_000  # of a JSON file
 MAX_BRACKETS = 2_000_000  # [ and { of a JSON file; up to 400 bytes of memory for each
+MAX_COMMAS = 8_000_000  # of a JSON file; some 50 bytes of memory for each number
 MAX_NUMBER = 1e6  # pixels; what a coordinate can be at most
 NEEDED = (b'"images"', b'"annotations"', b'"categories"')
 
@@ -46,11 +47,14 @@ A = TypeVar("A", bound=OnImage)
 
 
 class Instances(BaseModel, Generic[A]):
-    """A file; whatever else it holds is not looked at."""
+    """A file; whatever else it holds is not looked at.
 
-    images: list[Image]
-    annotations: list[A]
-    categories: list[Category]
+    The first fault ends the reading: to collect each of a million would take a gigabyte.
+    """
+
+    images: Annotated[list[Image], FailFast()]
+    annotations: Annotated[list[A], FailFast()]
+    categories: Annotated[list[Category], FailFast()]
 
 
 def holds_instances(content: bytes) -> bool:
@@ -58,15 +62,15 @@ def holds_instances(content: bytes) -> bool:
     return all(word in content for word in NEEDED)
 
 
-def parse_instances(
-    path: PurePosixPath, content: bytes, kind: type[Instances[A]], max_brackets: int = MAX_BRACKETS
-) -> Instances[A]:
+def parse_instances(path: PurePosixPath, content: bytes, kind: type[Instances[A]]) -> Instances[A]:
     """What a file holds, its categories in the order of their ids.
 
-    Raises InvalidInput, which names the file; TooLarge beyond `max_brackets`.
+    Raises InvalidInput, which names the file; TooLarge beyond MAX_BRACKETS or MAX_COMMAS.
     """
-    if content.count(b"[") + content.count(b"{") > max_brackets:
-        raise TooLarge(f"{path} holds more than {max_brackets} lists and objects.")
+    if content.count(b"[") + content.count(b"{") > MAX_BRACKETS:
+        raise TooLarge(f"{path} holds more than {MAX_BRACKETS} lists and objects.")
+    if content.count(b",") > MAX_COMMAS:
+        raise TooLarge(f"{path} holds more than {MAX_COMMAS} numbers: share it among several.")
     try:
         instances = kind.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
@@ -81,6 +85,15 @@ def parse_instances(
             raise InvalidInput(f"{path}: two of the {what} have one id.")
     instances.categories.sort(key=lambda category: category.id)
     return instances
+
+
+def tell_part(path: PurePosixPath) -> str:
+    """The part that the name of a JSON file or its folder tells; "" for none.
+
+    >>> tell_part(PurePosixPath("annotations/instances_val2017.json"))
+    'val'
+    """
+    return part_of([*path.stem.split("_"), path.parent.name])
 
 
 def find_pictures(
@@ -100,7 +113,7 @@ def find_pictures(
     if stray:
         odd = quote(min(map(str, stray)))
         raise InvalidInput(f"{path}: an annotation is on image {odd}, which is missing.")
-    part = part_of([*path.stem.split("_"), path.parent.name])
+    part = tell_part(path)
     for image in instances.images:
         picture = find_picture(search(PurePosixPath(image.file_name).parts, part), path)
         if picture is None:

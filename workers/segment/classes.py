@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError
 
 from workers.runtime.run import InvalidInput
 from workers.segment.fields import Byte, Colour
@@ -58,8 +58,9 @@ class ClassesFile(BaseModel):
     classes: Annotated[
         list[Annotated[NamedClass, BeforeValidator(name_plain)]],
         Field(min_length=1, max_length=VOID),
+        FailFast(),
     ]
-    void: list[Byte] = [VOID]
+    void: Annotated[list[Byte], Field(max_length=VOID + 1), FailFast()] = [VOID]
 
 
 def read_classes(content: bytes, path: str) -> Classes:
@@ -67,7 +68,7 @@ def read_classes(content: bytes, path: str) -> Classes:
     try:
         given = ClassesFile.model_validate(json.loads(content))
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise InvalidInput(f"{path}: {place}: {first['msg']}.") from error
     except (ValueError, RecursionError) as error:

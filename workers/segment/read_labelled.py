@@ -25,7 +25,7 @@ from workers.segment.labelled import (
 MAX_FILES = 100_000  # of a zip
 MAX_BYTES = 8 * 2**30  # of all files of a zip, unpacked
 MAX_FILE = 2**28  # bytes of one file: 40 million pixels that could not be packed
-MAX_CLASSES = 2**20  # bytes of the file that names classes
+MAX_CLASSES = 2**18  # bytes of the file that names classes
 
 Check = Callable[[], None]
 

@@ -26,6 +26,7 @@ from workers.detect.label_files import Files
 from workers.detect.read_labelled import READERS, Format, read_folder, read_zip
 from workers.detect.voc_format import read_voc
 from workers.detect.yolo_format import read_yolo
+from workers.runtime import coco_json
 from workers.runtime.data_paths import find_picture, quote
 from workers.runtime.run import InvalidInput, TooLarge
 
@@ -91,7 +92,7 @@ def test_more_objects_than_can_be_used_are_refused_while_labels_are_read(monkeyp
 def test_a_json_file_of_more_lists_than_fit_into_memory_is_refused_before_it_is_parsed(
     monkeypatch,
 ):
-    monkeypatch.setattr(coco_format, "MAX_BRACKETS", 100)
+    monkeypatch.setattr(coco_json, "MAX_BRACKETS", 100)
     files = COCO | {COCO_FILE: make_coco(info=[[0]] * 100)}
     with (
         pytest.raises(TooLarge, match=rf"{COCO_FILE} holds more than 100"),

@@ -112,6 +112,7 @@ def test_a_json_names_classes_and_colours_and_void(tmp_path):
         ('{"classes": [{"name": "cat", "colour": [1, 2, 256]}]}', "classes.0"),
         (json.dumps({"classes": [str(number) for number in range(256)]}), "at most 255"),
         (b"\xff\xfe{", "is not JSON"),
+        (json.dumps({"classes": ["cat"], "void": [9] * 257}), "void: List should have at most 256"),
     ],
     ids=[
         "long name",
@@ -125,6 +126,7 @@ def test_a_json_names_classes_and_colours_and_void(tmp_path):
         "no colour",
         "many",
         "not UTF-8",
+        "much void",
     ],
 )
 def test_a_json_that_names_no_classes_is_refused(tmp_path, content, reason):
