@@ -46,16 +46,21 @@ def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
 
     Raises InvalidInput if a side has more pixels than such a file can have.
     """
-    if max(image.size) > MAX_JPEG_SIDE:
-        raise InvalidInput(
-            f"A picture of {image.width} x {image.height} pixels cannot be drawn on: a JPEG has at "
-            f"most {MAX_JPEG_SIDE} on a side. Make it smaller, or ask for no drawing."
-        )
+    check_jpeg_size(*image.size)
     bare = Image.new("RGB", image.size)
     bare.paste(image)
     file = BytesIO()
     bare.save(file, "JPEG", quality=quality)
     return file.getvalue()
+
+
+def check_jpeg_size(width: int, height: int) -> None:
+    """Raises InvalidInput if a side has more pixels than a JPEG can have."""
+    if max(width, height) > MAX_JPEG_SIDE:
+        raise InvalidInput(
+            f"A picture of {width} x {height} pixels cannot be drawn on: a JPEG has at most "
+            f"{MAX_JPEG_SIDE} on a side. Make it smaller, or ask for no drawing."
+        )
 
 
 def _check_size(picture: Image.Image, max_pixels: int) -> None:

@@ -78,6 +78,6 @@ PIXELS = Task(
     summary="Give every pixel a class: a mask, areas, heat maps, shapes; of a street, or yours.",
     example={"picture": _DOT, "model": "fcn-8s-camvid", "overlay": False},
     max_batch=8,
-    time_limit=600.0,  # 40 megapixels at their own size
+    time_limit=1800.0,  # of a whole batch, whose pictures may have 40 megapixels each, all seen
 )
 TASKS = [PIXELS]

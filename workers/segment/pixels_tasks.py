@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from workers.runtime.answers import answer_each
-from workers.runtime.images import decode, encode_jpeg
+from workers.runtime.images import check_jpeg_size, decode, encode_jpeg
 from workers.runtime.near_names import find_places
 from workers.runtime.run import JobError, Run, TooLarge
 from workers.segment.draw import overlay, write_mask
@@ -72,6 +72,8 @@ def _open(worker: SegmentWorker, run: Run[PixelsRequest]) -> Opened:
     served = worker.segmenters.open(run.tenant, request.model)
     classes = choose_classes(served, request)
     picture = decode(run.read(request.picture), worker.settings.max_pixels)
+    if request.overlay:
+        check_jpeg_size(*picture.size)
     seen = choose_size(served, *picture.size, request.resolution)
     return Opened(run, served, picture, seen, classes)
 
@@ -97,11 +99,13 @@ def _answer_if_large(job: Opened) -> Opened | PixelsResult:
 
 
 def _answer_together(jobs: Sequence[Opened]) -> Iterator[tuple[str, PixelsResult | JobError]]:
-    """By job; of one network and one size seen."""
+    """By job; of one network and one size seen. Raises Cancelled."""
     served, seen = jobs[0].served, jobs[0].seen
     size = count_together(served, seen)
     for start in range(0, len(jobs), size):
         part = jobs[start : start + size]
+        for job in part:
+            job.run.progress(0.0, "looking")
         looked = score_together(served, [job.picture for job in part], seen)
         for job, bands in zip(part, looked, strict=True):
             yield job.run.job_id, _try(job, bands)
@@ -113,11 +117,12 @@ def _try(job: Opened, bands: Iterable[Band]) -> PixelsResult | JobError:
 
 
 def _answer(job: Opened, bands: Iterable[Band]) -> PixelsResult:
-    """`bands` cover the picture with scores."""
+    """`bands` cover the picture with scores. Raises Cancelled."""
     request, (width, height) = job.run.request, job.picture.size
     mask = np.empty((height, width), np.uint8)
     maps = MeanMaps(job.classes, height, width) if request.heat_maps else None
     for rows, columns, scores in bands:
+        job.run.raise_if_cancelled()
         mask[rows, columns] = choose_best(scores)
         if maps is not None:
             maps.add(rows, columns, scores)
@@ -151,7 +156,7 @@ def measure_areas(served: Served, mask: np.ndarray) -> list[Area]:
 
 
 def _draw_overlay(job: Opened, mask: np.ndarray) -> str:
-    """The blob id of a JPEG. Raises InvalidInput if none can be so long."""
+    """The blob id of a JPEG."""
     served, opacity = job.served, job.run.request.opacity
     drawn = overlay(job.picture, mask, served.palette, opacity, served.background)
     return job.run.save(encode_jpeg(drawn))

@@ -12,6 +12,7 @@ from tests.workers.segment.mask_files import save
 from workers.runtime import trained
 from workers.runtime.run import Cancelled
 from workers.runtime.trained import UnknownModel
+from workers.segment import pixels_tasks
 from workers.segment.fields import DEFAULT_MODEL
 from workers.segment.pixels_contract import PixelsRequest
 from workers.segment.pixels_tasks import pixels
@@ -76,6 +77,18 @@ def test_a_slow_picture_tells_how_far_it_is_and_can_be_stopped(sqlite_desk, ask)
         sqlite_desk.do(pixels, request)
 
 
+def test_small_pictures_can_be_stopped_before_the_network_looks_at_them(
+    sqlite_desk, ask, monkeypatch
+):
+    monkeypatch.setattr(pixels_tasks, "count_together", lambda _served, _seen: 1)
+    passes, request = count_passes(monkeypatch), ask(fill(1))
+    sqlite_desk.stops = lambda: len(passes) == 1
+    with pytest.raises(Cancelled):
+        sqlite_desk.do_all(pixels, request, request, request)
+    assert passes == [1]
+    assert sqlite_desk.progress[0] == 0.0
+
+
 def test_the_networks_of_a_batch_are_not_in_memory_together(desk: Desk, monkeypatch):
     names = [desk.register(make_segmenter()) for _ in range(3)]
     monkeypatch.setattr(trained, "KEPT_BYTES", 1)  # so only the newest is kept
@@ -116,8 +129,10 @@ def test_a_damaged_picture_fails_alone(content, sqlite_desk, ask):
     assert first.areas == third.areas != []
 
 
-def test_what_cannot_be_drawn_fails_alone(sqlite_desk, ask):
-    long = fill(1, (70_000, 1))
+def test_what_cannot_be_drawn_fails_alone_before_the_network_looks(sqlite_desk, ask, monkeypatch):
+    long, passes = fill(1, (70_000, 1)), count_passes(monkeypatch)
+    assert sqlite_desk.refuse(pixels, ask(long, overlay=True))[0] == "invalid_input"
+    assert passes == []
     one, plain, other = sqlite_desk.do_all(
         pixels, ask(long, overlay=True), ask(long), ask(fill(1), overlay=True)
     )
