@@ -115,6 +115,16 @@ def test_a_model_that_tells_capitals_apart_is_asked_for_them(sqlite_desk: Desk):
     assert (result.model, result.measures.mean_iou) == ("mine@1", 1)
 
 
+def test_a_name_that_is_none_of_those_told_apart_is_unknown(sqlite_desk: Desk):
+    sqlite_desk.register(make_segmenter("Car", "car", "x"))
+    files = pair((paint(RED), label(0)), names=("CAR",))
+    request = ask(sqlite_desk, files, model="mine")
+    code, why = sqlite_desk.refuse(evaluate, request)
+    assert code == "invalid_input"
+    assert "does not know these classes of the masks: 'CAR'" in why
+    assert "It knows: Car, car." in why
+
+
 def test_a_class_of_the_model_alone_counts_as_found_wrongly(sqlite_desk: Desk):
     files = pair((paint(RED), label(0)), (paint(BLUE), label(0)), names=("red",))
     result = measure(sqlite_desk, files)
@@ -172,6 +182,21 @@ def test_it_can_be_cancelled_between_pictures(sqlite_desk: Desk, monkeypatch):
     with pytest.raises(Cancelled):
         measure(sqlite_desk, files)
     assert sqlite_desk.steps[-1]["step"] == "picture 4 of 10"
+
+
+def test_a_picture_that_takes_too_much_memory_is_named_before_any_is_looked_at(
+    sqlite_desk: Desk,
+):
+    """A strip is enlarged less than a picture whose sides are nearly the same."""
+    names = [f"class {number}" for number in range(60)]
+    sqlite_desk.register(make_segmenter(*names, colours=[(0, 0, 0)] * 60))
+    strip = save(Image.new("RGB", (64, 2))), save(Image.new("L", (64, 2)))
+    files = pair(strip, (paint(RED), label(0)), names=tuple(names))
+    code, why = sqlite_desk.refuse(evaluate, ask(sqlite_desk, files, model="mine", resolution=2800))
+    assert code == "too_large"
+    assert why.startswith("images/1.png: ")
+    assert "60 classes" in why
+    assert not [one for one in sqlite_desk.progress if one > 0]
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\5\6" + b"\0" * 18])
