@@ -23,7 +23,7 @@ from services.client.detect_options import (
 from services.client.folder_zip import send_video
 from services.client.job import JobEvent
 from services.client.requests import check_request
-from services.client.saved_files import check_folder_of
+from services.client.saved_files import check_writable, save_file
 from services.client.watch import Watch
 
 app = typer.Typer()
@@ -77,13 +77,13 @@ def stream(
     }
     check_request(TASK, options)
     if save:
-        check_folder_of(save)
+        check_writable(save)
     lines = Lines()
     with connect() as client:
         result = _follow(client, {"video": send_video(client, video), **options}, lines)
         lines.write_rest(client, result)
         if save:
-            client.download(result["annotated"], save)
+            save_file(client, result["annotated"], save)
     if as_json:
         write_json({**result, "saved": str(save) if save else None})
         return

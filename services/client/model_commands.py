@@ -11,7 +11,7 @@ import typer
 from services.client.console import USAGE, connect, leave
 from services.client.facts import format_time, show_facts, show_rows
 from services.client.options import Json
-from services.client.saved_files import check_folder_of
+from services.client.saved_files import check_writable, is_folder, save_file
 from services.client.watch import run_task
 
 SHOWN = 5  # classes named in a row
@@ -27,7 +27,12 @@ SUFFIXES = {FileFormat.onnx: ".onnx", FileFormat.atelier: ".safetensors"}
 Exported = Annotated[str, typer.Argument(metavar="MODEL", help="A name, or name@version.")]
 Output = Annotated[
     Path | None,
-    typer.Option("-o", "--output", metavar="FILE", help="MODEL.onnx, or MODEL.safetensors."),
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE|DIR",
+        help="By default MODEL.onnx or MODEL.safetensors.",
+    ),
 ]
 Weights = Annotated[Path, typer.Argument(metavar="FILE", help="The weights.")]
 
@@ -87,12 +92,14 @@ def make_commands(models: Models) -> typer.Typer:
 
 
 def save_model(task: str, request: Mapping[str, Any], output: Path | None, as_json: bool) -> None:
-    """Write the file of an export; by default under the model's name, here."""
-    check_folder_of(output or Path(request["model"]))
+    """Write the file of an export; in a folder, by default here, under the model's name."""
+    target, suffix = output or Path(), SUFFIXES[request["format"]]
+    in_folder = is_folder(target)
+    check_writable(target / f"model{suffix}" if in_folder else target)
     with connect() as client:
         result = run_task(client, task, request)
-        default = Path(f"{result['model']}{SUFFIXES[request['format']]}")
-        saved = client.download(result.pop("file"), output or default)
+        file = target / f"{result['model']}{suffix}" if in_folder else target
+        saved = save_file(client, result.pop("file"), file)
     show_facts(task, {**result, "saved": str(saved)}, as_json)
 
 

@@ -6,6 +6,7 @@ from glob import glob
 from pathlib import Path
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+SEGMENTED = "segmented"  # the folder of what `atelier segment` draws: no photos
 
 
 class NothingFound(Exception):
@@ -13,7 +14,10 @@ class NothingFound(Exception):
 
 
 def find_photos(arguments: Iterable[str]) -> list[Path]:
-    """Files as given, the pictures directly in folders, quoted globs; each once, in order."""
+    """Files as given, the pictures directly in folders, quoted globs; each once, in order.
+
+    Globs find nothing in folders called `segmented`, unless they name them.
+    """
     found: dict[Path, None] = {}
     for argument in arguments:
         files = _expand(argument)
@@ -29,7 +33,9 @@ def _expand(argument: str) -> list[Path]:
         return [path]
     if path.is_dir():
         return sorted(file for file in path.iterdir() if _is_picture(file))
-    return [path for path in map(Path, sorted(glob(argument, recursive=True))) if path.is_file()]
+    files = [file for file in map(Path, sorted(glob(argument, recursive=True))) if file.is_file()]
+    wanted = SEGMENTED in path.parts  # by name
+    return [file for file in files if wanted or SEGMENTED not in file.parts]
 
 
 def _is_picture(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """`atelier segment pixels`, or `atelier segment` alone: a class for every pixel of photographs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -11,11 +11,11 @@ import typer
 
 from services.client.batch import Batch, Outcome, Plan
 from services.client.client import Client
-from services.client.console import SOME_FAILED, connect, format_json
+from services.client.console import SOME_FAILED, USAGE, connect, format_json, leave
 from services.client.job import Job
 from services.client.options import Parallel
 from services.client.photo_jobs import find_or_leave, list_facts, run_batch
-from services.client.photos import name_results
+from services.client.photos import SEGMENTED, name_results
 from services.client.report import Report
 from services.client.requests import check_request
 from services.client.saved_files import make_folder
@@ -24,6 +24,7 @@ from services.client.segment_options import Model, Resolution
 app = typer.Typer()
 
 TASK = "segment.pixels"
+FOLDER = Path(SEGMENTED)  # of results; made if needed, and theirs alone
 SHOWN = 5  # classes named in a row
 LONGEST = 40  # characters of a class in the name of a file
 COLUMNS = ("shows", "model", "saved")
@@ -41,7 +42,10 @@ def pixels(
     ],
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Put masks, overlays and the rest here.")
-    ] = Path(),
+    ] = FOLDER,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files in another folder than this default.")
+    ] = False,
     model: Model = None,
     resolution: Resolution = None,
     overlay: Annotated[bool, typer.Option(help="Draw the classes' colours over the photo.")] = True,
@@ -85,6 +89,7 @@ def pixels(
     options = {name: value for name, value in chosen.items() if value is not None}
     make_folder(out)
     places = name_results(found, out, "")
+    _keep_files(found, _list_taken(out, places.values(), options), force or out == FOLDER)
 
     export = partial(_export, places) if as_json else None
     report = Report(len(found), "segment", partial(_describe, places), export, COLUMNS)
@@ -98,6 +103,28 @@ def pixels(
     report.finish()
     if report.failures:
         raise typer.Exit(SOME_FAILED)
+
+
+def _list_taken(folder: Path, places: Collection[Path], options: Mapping[str, Any]) -> list[Path]:
+    """What is there already under names that the results have, or may have for their classes."""
+    drawn = {"overlay.jpg": options["overlay"], "shapes.json": "shapes" in options}
+    endings = ["mask.png", *(ending for ending, wanted in drawn.items() if wanted)]
+    names = {f"{place.name}-{ending}" for place in places for ending in endings}
+    starts = tuple(f"{place.name}-heat-" for place in places if options["heat_maps"])
+    files = sorted(folder.iterdir())
+    return [file for file in files if file.name in names or file.name.startswith(starts)]
+
+
+def _keep_files(photos: Iterable[Path], taken: list[Path], replace: bool) -> None:
+    """Ends the command before a photo, or a file that may be the user's own, is replaced."""
+    inputs = {photo.resolve() for photo in photos}
+    for file in taken:
+        if file.resolve() in inputs:
+            raise leave(f"{file} is a photo, and would be replaced: choose another --out.", USAGE)
+    if taken and not replace:
+        more = f", and {len(taken) - 1} more" if len(taken) > 1 else ""
+        there = f"{taken[0]} is there already{more}"
+        raise leave(f"{there}: choose another --out, or replace with --force.", USAGE)
 
 
 def name_files(result: dict[str, Any], place: Path) -> dict[Path, str]:
@@ -116,7 +143,7 @@ def _list_files(result: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
     taken: set[str] = set()
     for heat_map in result["heat_maps"] or ():
         name = re.sub(r"\W+", "-", heat_map["label"])[:LONGEST].strip("-")
-        if name.casefold() in {"", *taken}:  # some file systems do not tell A from a
+        while name.casefold() in {"", *taken}:  # some file systems do not tell A from a
             name = f"{name}-{heat_map['class_id']}"
         taken.add(name.casefold())
         yield f"heat-{name}.png", heat_map["picture"]

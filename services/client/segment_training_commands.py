@@ -14,11 +14,9 @@ from services.client.segment_options import Data, Format, Model, Resolution
 
 app = typer.Typer()
 
-PICTURES = {  # in a result: how their files end
-    "curve": "curve.jpg",
-    "confusion": "confusion.png",
-    "samples": "samples.jpg",
-}
+# Pictures in a result, and how their files end: a measurement leaves those of the training.
+TRAINED = {"curve": "curve.jpg", "samples": "samples.jpg"}
+EVALUATED = {"confusion": "confusion.png", "samples": "evaluated.jpg"}
 
 
 class Encoder(StrEnum):
@@ -126,7 +124,7 @@ def train(
         "resolution": resolution,
         "seed": seed,
     }
-    result, saved = run_on_data("segment.train", data, options, PICTURES, out)
+    result, saved = run_on_data("segment.train", data, options, TRAINED, out)
     if as_json:
         write_json(describe_saved(result, saved))
         return
@@ -150,7 +148,7 @@ def evaluate(
 ) -> None:
     """Measure a network on pictures and masks, as Long, Shelhamer and Darrell (2015) do."""
     options = {"model": model, "format": format, "part": part, "resolution": resolution}
-    result, saved = run_on_data("segment.evaluate", data, options, PICTURES, out)
+    result, saved = run_on_data("segment.evaluate", data, options, EVALUATED, out)
     if as_json:
         write_json(describe_saved(result, saved))
         return
@@ -163,7 +161,7 @@ def _show(task: str, result: dict[str, Any]) -> None:
     columns = ("class", "share of pixels", "IoU", "accuracy")
     per_class = sorted(result["per_class"].items(), key=lambda one: -one[1]["share"])
     write_table(columns, [_make_row(*of_class) for of_class in per_class])
-    left_out = {*PICTURES, "per_class"}
+    left_out = {*TRAINED, *EVALUATED, "per_class"}
     show_facts(task, {name: result[name] for name in result if name not in left_out}, False)
 
 

@@ -120,7 +120,8 @@ def _describe(result: dict[str, Any]) -> str:
 
 
 def _join(names: set[str]) -> str:
-    return " and ".join(sorted(names)) or "nothing"
+    *rest, last = sorted(names) or ("nothing",)
+    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def _save(scene: Scene, blob_id: str, name: str) -> None:

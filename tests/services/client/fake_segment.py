@@ -1,6 +1,7 @@
 """Answers the tasks on pixels and on segmentation networks as the contract has it."""
 
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -102,13 +103,13 @@ class FakeSegment:
             "areas": [self._measure(label, labels) for label in labels],
             "mask": self.api.add_blob(MASK),
             "overlay": self.api.add_blob(OVERLAY) if asked["overlay"] else None,
-            "heat_maps": [*map(self._draw, chosen, range(8))] if asked["heat_maps"] else None,
+            "heat_maps": [*map(self._draw, chosen, count())] if asked["heat_maps"] else None,
             "shapes": self.api.add_blob(SHAPES) if asked["shapes"] else None,
         }
 
     def _measure(self, label: str, labels: list[str]) -> dict[str, Any]:
-        place, count = labels.index(label), len(labels)
-        area = {"pixels": 48 // count, "share": 1 / count, "colour": (0, 0, 0)}
+        place, classes = labels.index(label), len(labels)
+        area = {"pixels": 48 // classes, "share": 1 / classes, "colour": (0, 0, 0)}
         return {"label": label, "class_id": place, **area}
 
     def _draw(self, label: str, place: int) -> dict[str, Any]:

@@ -66,7 +66,8 @@ def test_what_is_left_open_is_asked_as_the_contract_leaves_it_open(
     (request,) = segment.requests("pixels")
     del request["picture"]
     assert request == {"overlay": True, "heat_maps": False}
-    assert Path("a-mask.png").read_bytes() == MASK  # where the command runs
+    assert read_all("segmented") == {"a-mask.png": MASK, "a-overlay.jpg": OVERLAY}
+    assert read_all(".") == {}
 
 
 def test_every_option_of_the_contract_can_be_chosen(run: CliRunner, segment: FakeSegment) -> None:
@@ -85,7 +86,7 @@ def test_every_option_of_the_contract_can_be_chosen(run: CliRunner, segment: Fak
         "shapes": "rle",
         "classes": ["Road", "Sky"],
     }
-    assert read_all(".") == {
+    assert read_all("segmented") == {
         "a-mask.png": MASK,
         "a-heat-Road.png": HEAT + b"Road",
         "a-heat-Sky.png": HEAT + b"Sky",
@@ -97,6 +98,7 @@ def test_a_class_may_have_any_name_and_its_file_stays_in_the_folder(
     run: CliRunner, segment: FakeSegment
 ) -> None:
     names = ["../../etc", "traffic sign", "Traffic/sign", "???", "x" * 100, "été"]
+    names += ["b-8", "b", "b!"]  # the last one's number is taken
     segment.shown[b"a.jpg"] = names
     options = ["--heat-maps", "--no-overlay", "--out", "out"]
     result = run.invoke(app, ["segment", "photos/a.jpg", *options])
@@ -107,6 +109,7 @@ def test_a_class_may_have_any_name_and_its_file_stays_in_the_folder(
         if name != "a-mask.png"
     }
     stems = ["etc", "traffic-sign", "Traffic-sign-2", "-3", "x" * 40, "été"]
+    stems += ["b-8", "b", "b-8-8"]
     assert heats == {f"a-heat-{stem}.png": name for stem, name in zip(stems, names, strict=True)}
 
 
@@ -127,7 +130,7 @@ def test_json_is_one_object_a_photo_with_the_files_saved(
 def test_what_could_not_be_saved_is_not_said_to_be(run: CliRunner, segment: FakeSegment) -> None:
     Path("out").mkdir()
     Path("out/a-mask.png").mkdir()  # a folder is in the way
-    result = run.invoke(app, ["segment", "photos/a.jpg", "--json", "--out", "out"])
+    result = run.invoke(app, ["segment", "photos/a.jpg", "--json", "--out", "out", "--force"])
     assert result.exit_code == 1
     (line,) = map(json.loads, result.stdout.splitlines())
     assert line["saved"] == []
@@ -143,6 +146,58 @@ def test_photos_of_one_name_are_saved_under_names_of_their_own(
     result = run.invoke(app, ["segment", "photos", "--no-overlay", "--out", "out"])
     assert result.exit_code == 0, result.output
     assert set(read_all("out")) == {"a-mask.png", "a-2-mask.png", "b-mask.png"}
+
+
+def test_the_default_folder_may_be_written_again_and_is_never_looked_at(
+    run: CliRunner, segment: FakeSegment
+) -> None:
+    for photos in ("photos", "**/*.[jp][pn]g"):
+        assert run.invoke(app, ["segment", photos]).exit_code == 0
+    assert len(segment.requests("pixels")) == 4
+    assert len(read_all("segmented")) == 4
+    result = run.invoke(app, ["segment", "segmented/*-overlay.jpg", "--out", "out"])
+    assert result.exit_code == 0  # unless it is named
+    assert set(read_all("out")) == {
+        f"{photo}-overlay-{ending}" for photo in "ab" for ending in ("mask.png", "overlay.jpg")
+    }
+
+
+OWN = b"drawn by hand"
+
+
+@pytest.mark.usefixtures("segment")
+@pytest.mark.parametrize("own", ["a-mask.png", "b-overlay.jpg", "a-heat-Sky.png", "a-shapes.json"])
+def test_a_file_of_the_user_is_replaced_by_force_alone(
+    run: CliRunner, api: FakeApi, own: str
+) -> None:
+    Path("out").mkdir()
+    Path("out", own).write_bytes(OWN)
+    asked = ["segment", "photos", "--out", "out", "--heat-maps", "--shapes", "rle"]
+    result = run.invoke(app, asked)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"out/{own} is there already: choose another --out")
+    assert not api.requests
+    assert read_all("out") == {own: OWN}
+    assert run.invoke(app, [*asked, "--force"]).exit_code == 0
+    assert Path("out", own).read_bytes() != OWN
+
+
+@pytest.mark.usefixtures("segment")
+def test_files_that_no_result_has_are_in_nobodys_way(run: CliRunner) -> None:
+    for name in ("photos/c-mask.jpg", "photos/a-heat-Sky.png", "photos/a-shapes.json"):
+        Path(name).write_bytes(OWN)
+    result = run.invoke(app, ["segment", "photos/a.jpg", "--out", "photos"])
+    assert result.exit_code == 0, result.output
+    assert len(read_all("photos")) == 3 + 3 + 2
+
+
+@pytest.mark.usefixtures("segment")
+def test_no_photo_of_a_call_is_replaced_even_by_force(run: CliRunner, api: FakeApi) -> None:
+    Path("photos/a-mask.png").write_bytes(OWN)
+    result = run.invoke(app, ["segment", "photos", "--out", "./photos", "--force"])
+    assert result.exit_code == 2
+    assert "photos/a-mask.png is a photo" in result.stderr
+    assert not api.requests
 
 
 @pytest.mark.usefixtures("segment")

@@ -129,7 +129,7 @@ def test_a_measure_has_a_row_for_each_class_and_the_four_figures(run: CliRunner,
         assert f"measures {figure}\n" in told
     assert {file.name: file.read_bytes() for file in Path("out").iterdir()} == {
         "fcn-8s-camvid-confusion.png": CONFUSION,
-        "fcn-8s-camvid-samples.jpg": SAMPLES,
+        "fcn-8s-camvid-evaluated.jpg": SAMPLES,
     }
     as_json = json.loads(call(run, "evaluate", data, "--json"))
     assert as_json["per_class"]["Road"]["iou"] is None
@@ -161,11 +161,45 @@ def test_a_network_is_written_into_a_file(run: CliRunner, segment: FakeSegment) 
     assert Path("s.st").read_bytes() == FILE
 
 
+def test_a_network_is_put_into_a_folder_under_its_name(run: CliRunner, data: str) -> None:
+    call(run, "train", data, "--name", "town")
+    assert "saved\tstreets/town@1.onnx\n" in call(run, "export", "town", "-o", "streets/")
+    assert Path("streets/town@1.onnx").read_bytes() == FILE
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("no/s.onnx", "There is no folder "),
+        ("x" * 300, f"{'x' * 300} cannot be written: File name too long."),
+        ("/proc/s.onnx", "/proc/s.onnx cannot be written: "),  # nobody may, not even root
+    ],
+    ids=["no folder", "name", "not allowed"],
+)
 def test_a_file_that_cannot_be_written_is_a_usage_error_before_the_work(
-    run: CliRunner, api: FakeApi
+    run: CliRunner, api: FakeApi, file: str, reason: str
 ) -> None:
-    assert run.invoke(app, ["segment", "export", "selfie", "-o", "no/s.onnx"]).exit_code == 2
+    result = run.invoke(app, ["segment", "export", "selfie", "-o", file])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(reason)
     assert not api.jobs
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_a_folder_that_takes_no_file_is_a_usage_error_before_the_work(
+    run: CliRunner, api: FakeApi, data: str, command: str
+) -> None:
+    result = run.invoke(app, ["segment", command, data, "--out", "/proc"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("/proc")
+    assert not api.jobs
+
+
+def test_a_picture_that_cannot_be_written_after_all_is_told(run: CliRunner, data: str) -> None:
+    Path("out/segmenter@1-curve.jpg").mkdir(parents=True)
+    result = run.invoke(app, ["segment", "train", data, "--out", "out"])
+    assert result.exit_code == 1
+    assert "out/segmenter@1-curve.jpg cannot be written: Is a directory.\n" in result.stderr
 
 
 def test_a_network_is_brought_in(run: CliRunner, segment: FakeSegment) -> None:
