@@ -24,11 +24,11 @@ def restore_bands(
     not aligned, and without smoothing: for sizes that are larger, or little smaller. A band given
     out has at most `most` numbers, or is one row, or column; it is gone once the next is asked for.
     """
-    if seen == size:
-        yield from bands
-        return
     along = int(seen[1] > seen[0])  # what bands follow each other in: 0 rows, 1 columns
     across = 1 - along
+    if seen == size:
+        yield from _cut(bands, along, most)
+        return
     lines = _Lines.place(seen[along], size[along])
     longest = max(size[across], seen[across] * -(-seen[along] // size[along]))
     before, done = torch.empty(0), 0  # `before` is the line in front of the band
@@ -45,6 +45,17 @@ def restore_bands(
                 yield part, slice(0, size[1]), _stretch(mixed, part.stop - part.start, size[1])
         done = ready
         before = scores.narrow(along + 1, span.stop - span.start - 1, 1).clone()
+
+
+def _cut(bands: Iterable[Band], along: int, most: int) -> Iterator[Band]:
+    """The same scores in bands of at most `most` numbers, or of one row, or column."""
+    for rows, columns, scores in bands:
+        parts = scores.split(max(1, most // scores.select(along + 1, 0).numel()), along + 1)
+        start = (rows, columns)[along].start
+        for part in parts:
+            span = slice(start, start + part.shape[along + 1])
+            yield (rows, span, part) if along else (span, columns, part)
+            start = span.stop
 
 
 @dataclass(frozen=True)

@@ -175,10 +175,10 @@ def test_many_classes_at_a_high_resolution_are_refused_before_they_take_memory()
     assert len(served.network.seen) == 1
 
 
-def test_bands_of_a_large_picture_hold_few_scores():
-    sizes = [
-        scores.numel()
-        for *_, scores in score_picture(serve(), Image.new("RGB", (2400, 1600), "white"), 100)
-    ]
+@pytest.mark.parametrize("resolution", [100, 1600])
+def test_bands_of_a_large_picture_hold_few_scores(resolution):
+    """Whether it is seen smaller, or as it is, in bands of 20 million scores."""
+    picture = Image.new("RGB", (2400, 1600), "white")
+    sizes = [scores.numel() for *_, scores in score_picture(serve(classes=16), picture, resolution)]
     assert max(sizes) <= 2**24
-    assert sum(sizes) == 3 * 2400 * 1600
+    assert sum(sizes) == 16 * 2400 * 1600

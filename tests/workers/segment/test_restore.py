@@ -32,6 +32,11 @@ def cut(scores: Tensor, step: int) -> Iterator[tuple[slice, slice, Tensor]]:
         band.fill_(torch.nan)
 
 
+def copy(band: tuple[slice, slice, Tensor]) -> tuple[slice, slice, Tensor]:
+    """Whose memory is its own."""
+    return band[0], band[1], band[2].clone()
+
+
 def join(bands: Iterator[tuple[slice, slice, Tensor]], classes: int, size: Size) -> Tensor:
     """The scores (C, H, W) of all bands; each pixel comes once."""
     whole = torch.full((classes, *size), torch.nan)
@@ -72,9 +77,12 @@ def test_so_they_are_of_tiles(seen, size):
     assert torch.allclose(found, wanted, rtol=0, atol=5e-5)  # places are numbers of 32 bits there
 
 
-def test_bands_of_the_size_that_is_wanted_pass():
-    bands = list(cut(torch.rand(3, 20, 10), 7))
-    assert list(restore_bands(bands, (20, 10), (20, 10))) == bands
+@given(st.tuples(sides, sides), st.integers(1, 40), st.integers(1, 900))
+def test_bands_of_the_size_that_is_wanted_are_cut_alone(size, step, most):
+    scores = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
+    given = list(restore_bands(map(copy, cut(scores, step)), size, size, most))
+    assert torch.equal(join(iter(given), 3, size), scores)
+    assert max(band.numel() for *_, band in given) <= max(most, 3 * min(size))
 
 
 @pytest.mark.parametrize("seen", [(250, 160), (160, 250)])
