@@ -25,7 +25,8 @@ from shared.settings import read_settings
 from shared.weights import locate
 from workers.runtime.images import decode
 from workers.segment.fields import DEFAULT_MODEL
-from workers.segment.looking import choose_best, take_pixels
+from workers.segment.looking import choose_best
+from workers.segment.sizes import take_pixels
 
 PHOTO = "china.jpg"
 LARGE = 24.0  # megapixels: 6000 x 4000

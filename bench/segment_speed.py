@@ -23,8 +23,9 @@ from workers.segment.classes import CAMVID_NAMES, VOC_NAMES, make_palette
 from workers.segment.draw import write_mask
 from workers.segment.fcn import FCN
 from workers.segment.fields import Encoder
-from workers.segment.looking import choose_size, take_pixels
+from workers.segment.looking import choose_size
 from workers.segment.served import Served
+from workers.segment.sizes import take_pixels
 
 BATCHES = (1, 8)
 WIDTH, HEIGHT = 480, 360  # of the pictures, and of what all but `selfie` see

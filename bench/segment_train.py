@@ -33,7 +33,7 @@ from workers.segment.labelled import LabelledPicture, LabelledPictures
 from workers.segment.read_labelled import read_folder
 from workers.segment.segmenter_file import Segmenter, save_segmenter
 from workers.segment.train import train
-from workers.segment.train_options import Progress, Trained, TrainOptions, choose_resolution
+from workers.segment.train_options import Progress, Trained, TrainOptions
 from workers.segment.validation import measure_network
 
 PROCESSES = 2
@@ -176,7 +176,7 @@ def _ignore(progress: Progress) -> None:
 
 
 def look_at(trained: Trained, held: LabelledPictures) -> dict[str, Any]:
-    score = measure_network(trained.network, Pictures(held))
+    score = measure_network(trained.network, Pictures(held), trained.resolution)
     by_class = {one.name: one.iou for one in score.classes if one.iou is not None}
     return {
         "mean IoU": score.mean_iou,
@@ -196,7 +196,7 @@ def keep(lesson: Lesson, trained: Trained, data: LabelledPictures) -> None:
     path = find_kept(lesson.encoder, lesson.stride)
     path.parent.mkdir(parents=True, exist_ok=True)
     classes = data.classes
-    named = (classes.names, classes.palette, choose_resolution(data))
+    named = (classes.names, classes.palette, trained.resolution)
     save_segmenter(Segmenter(trained.network, *named), path)
 
 

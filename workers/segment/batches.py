@@ -11,23 +11,29 @@ from torch import Tensor
 from workers.runtime.vgg16 import normalise
 from workers.segment.augment import Augmentation, Size, cut, draw_change
 from workers.segment.labelled import LabelledPictures, Watch, watch_nothing
+from workers.segment.sizes import scale_mask, scale_picture, scale_size
 
-MAX_KEPT = 2 * 2**30  # bytes of pictures and masks in memory: 3,000 of 480 x 360
+MAX_KEPT = 2 * 2**30  # bytes of pictures and masks in memory: 2,400 of 480 x 360
+PIXEL = 5  # bytes: 4 of a picture, as Pillow holds RGB, and 1 of its mask
 
 
 class Pictures:
-    """Pictures and their masks, decoded once if all of them fit into memory."""
+    """Pictures and their masks, decoded and scaled once if all of them fit into memory."""
 
     def __init__(
         self,
         data: LabelledPictures,
+        resolution: int | None = None,
         max_kept: int = MAX_KEPT,
         watch: Watch = watch_nothing,
     ) -> None:
-        """`watch` is called before each picture that is decoded now, and may raise."""
-        self.data = data
+        """At `resolution`, as `scale_size` says; by default as they are.
+
+        `watch` is called before each picture that is decoded now, and may raise.
+        """
+        self.data, self.resolution = data, resolution
         self.kept: list[tuple[Image.Image, np.ndarray]] | None = None
-        if sum(4 * one.width * one.height for one in data.pictures) <= max_kept:
+        if count_bytes(data, resolution) <= max_kept:
             self.kept = []
             for place in range(len(self)):
                 watch(place, len(self))
@@ -42,7 +48,15 @@ class Pictures:
 
     def _decode(self, place: int) -> tuple[Image.Image, np.ndarray]:
         found = self.data.pictures[place]
-        return found.open(), found.open_mask(self.data.classes)
+        seen = scale_size(found.width, found.height, self.resolution)
+        mask = found.open_mask(self.data.classes)
+        return scale_picture(found.open(), seen), scale_mask(mask, seen)
+
+
+def count_bytes(data: LabelledPictures, resolution: int | None) -> int:
+    """Of all pictures and masks at a resolution."""
+    sizes = (scale_size(one.width, one.height, resolution) for one in data.pictures)
+    return sum(PIXEL * height * width for height, width in sizes)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Looks at a picture of any size with a network, in bounded memory."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -8,14 +7,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from workers.runtime.images import MAX_PIXELS
-from workers.runtime.run import TooLarge
 from workers.segment.restore import Band, restore_bands
 from workers.segment.served import Served
+from workers.segment.sizes import check_scores, scale_size, take_pixels
 from workers.segment.tiles import choose_tiling, count_tiles, score_bands
 
-MOST_ENLARGED = 4  # times the square of the resolution: pixels that a small picture may become
-MOST_HELD = 160_000_000  # scores of a band of tiles, of 32 bits: 640 MB
 MOST_TOGETHER = 2**21  # pixels that a network sees at once of several pictures
 MOST_SCORES = 2**26  # of these pixels: 256 MiB
 
@@ -31,26 +27,12 @@ def choose_size(
 ) -> tuple[int, int]:
     """(height, width) of what the network sees of a picture.
 
-    The shorter side becomes `resolution`, by default the model's own. A picture is not enlarged
-    to more than MOST_ENLARGED * resolution**2 pixels, or MAX_PIXELS. A model that sees squares sees
-    those of its own resolution alone.
+    `scale_size` says how, by default with the model's own resolution. A model that sees squares
+    sees those of its own resolution alone.
     """
     if served.square:
         return served.resolution, served.resolution
-    wanted = resolution or served.resolution
-    scale = wanted / min(width, height)
-    if scale > 1:
-        most = min(MOST_ENLARGED * wanted**2, MAX_PIXELS)
-        scale = max(1.0, min(scale, math.sqrt(most / (width * height))))
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def take_pixels(picture: Image.Image, seen: tuple[int, int]) -> Tensor:
-    """The uint8 pixels (3, h, w) of an RGB picture at another size, smoothed if that is smaller."""
-    size = seen[::-1]
-    if picture.size != size:
-        picture = picture.resize(size, Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+    return scale_size(width, height, resolution or served.resolution)
 
 
 def score_picture(
@@ -61,9 +43,7 @@ def score_picture(
 ) -> Iterator[Band]:
     """(rows, columns, scores (C, h, w)) of bands that cover an RGB picture, at its own size.
 
-    `watch` is called after each tile. Raises TooLarge if a band of tiles would hold more than
-    MOST_HELD scores: so many as the shorter side seen, the side of a tile and the classes multiply
-    to.
+    `watch` is called after each tile. Raises TooLarge, as `check_scores`.
     """
     seen = choose_size(served, *picture.size, resolution)
     check_memory(served, seen)
@@ -101,15 +81,8 @@ def score_together(
 
 
 def check_memory(served: Served, seen: tuple[int, int]) -> None:
-    """Raises TooLarge."""
-    classes = len(served.labels)
-    row = classes * min(choose_tiling(classes).side, max(seen))
-    if row * min(seen) > MOST_HELD:
-        raise TooLarge(
-            f"{served.name} knows {classes} classes: the scores of {seen[1]} x {seen[0]} "
-            f"pixels take more memory than there is. Lower `resolution` to {MOST_HELD // row} or "
-            "less."
-        )
+    """Raises TooLarge, as `check_scores`."""
+    check_scores(len(served.labels), seen)
 
 
 def find_mask(

@@ -26,10 +26,12 @@ Row = tuple[Image.Image, np.ndarray, np.ndarray]  # RGB; truth and answer (H, W)
 
 
 class Samples:
-    """A few pictures, spread over those that are held out."""
+    """A few pictures, spread over those that are held out, and seen at a resolution."""
 
-    def __init__(self, pictures: Pictures) -> None:
-        self.pictures, self.places = pictures, choose_places(pictures.data.pictures)
+    def __init__(self, pictures: Pictures, resolution: int | None = None) -> None:
+        """Without a resolution they are seen as they are."""
+        self.pictures, self.resolution = pictures, resolution
+        self.places = choose_places(pictures.data.pictures)
 
     def draw(self, network: FCN, watch: Callable[[], None] = lambda: None) -> Image.Image:
         """What the network, which must be in eval, answers; `watch` is called before each tile."""
@@ -39,7 +41,8 @@ class Samples:
     def _look(self, network: FCN, watch: Callable[[], None]) -> Iterator[Row]:
         for place in self.places:
             picture, truth = self.pictures.open(place)
-            yield picture, truth, find_classes(network, picture, watch=watch).numpy()
+            found = find_classes(network, picture, self.resolution, watch=watch)
+            yield picture, truth, found.numpy()
 
 
 def choose_places(pictures: Sequence[LabelledPicture]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Segments pictures of any size in bounded memory: tile by tile, averaged where they overlap."""
+"""Scores pictures of any size in bounded memory: tile by tile, averaged where they overlap."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -40,24 +40,14 @@ def choose_tiling(classes: int) -> Tiling:
     return WHOLE if classes <= MANY else SMALLER
 
 
-def segment(score: Score, pixels: Tensor, tiling: Tiling = WHOLE) -> Tensor:
-    """The classes (H, W) uint8 of pixels (3, H, W) on the CPU: the best scores.
-
-    Scores are held of a band of tiles alone, along the shorter side of the picture: so many numbers
-    of 32 bits as that side, the side of a tile and the classes multiply to.
-    """
-    classes = torch.empty(pixels.shape[1:], dtype=torch.uint8)
-    for rows, columns, scores in score_bands(score, pixels, tiling):
-        classes[rows, columns] = scores.max(dim=0).indices.to(torch.uint8)  # faster than argmax
-    return classes
-
-
 def score_bands(
     score: Score, pixels: Tensor, tiling: Tiling = WHOLE
 ) -> Iterator[tuple[slice, slice, Tensor]]:
     """(rows, columns, the scores (C, h, w) there) of bands that cover the picture, in order.
 
-    The scores are gone once the next band is asked for.
+    The scores are gone once the next band is asked for. They are held of a band alone, along the
+    shorter side of the picture: so many numbers of 32 bits as that side, the side of a tile and the
+    classes multiply to.
     """
     height, width = pixels.shape[1:]
     if width > height:

@@ -12,6 +12,7 @@ from workers.segment.fields import MAX_SIDE, MIN_SIDE, Stride
 from workers.segment.labelled import LabelledPictures
 
 STRIDES: tuple[Stride, ...] = (32, 16, 8)
+DEFAULT_LARGEST = 512  # pixels: what is finer is seldom worth its time
 
 
 class Diverged(ValueError):
@@ -28,7 +29,10 @@ class TrainOptions:
 
     network: FcnConfig
     augmentation: Augmentation = field(default_factory=Augmentation)
-    window: Size = (224, 224)  # height and width of what is learned from a picture
+    # Pixels of the shorter side that pictures are scaled to, learned from or looked at; None: what
+    # `choose_resolution` says of those learned from.
+    resolution: int | None = None
+    window: Size = (224, 224)  # height and width of what is learned from a scaled picture
     epochs: int = 14  # of each stage
     batch: int = 8  # pictures of a step
     # A step's pictures are computed in so many parts, one after the other, to take less memory.
@@ -55,6 +59,8 @@ class TrainOptions:
             raise ValueError("Epochs, batch, parts, check_every and window must be 1 or more each.")
         if not 0 <= self.frozen <= len(self.network.shape.widths):
             raise ValueError(f"Of the encoder's five stages, {self.frozen} cannot be frozen.")
+        if self.resolution is not None and not MIN_SIDE <= self.resolution <= MAX_SIDE:
+            raise ValueError(f"The resolution must be between {MIN_SIDE} and {MAX_SIDE} pixels.")
 
     @property
     def stages(self) -> tuple[FcnConfig, ...]:
@@ -90,6 +96,7 @@ class Trained:
     network: FCN  # of the last stage, its weights when they were best, on the CPU
     history: tuple[Epoch, ...]
     best: int  # the epoch whose weights these are, from 1 on
+    resolution: int  # that it has learned at
 
 
 def list_looks(history: Iterable[Epoch], stride: int) -> list[float]:
@@ -114,25 +121,38 @@ def split_parts(
     """(to learn from, to choose the best weights by); the second is None if it shows no class.
 
     The data's own parts count; if it has no "val", a share of the others is taken. What is in
-    "test" is not looked at. Raises ValueError if nothing is left to learn from, or for a network
-    of other classes.
+    "test" is not looked at. Raises ValueError, which says what to do, if nothing is left to learn
+    from, or for a network of other classes.
     """
     if options.network.classes != len(data.classes):
         raise ValueError(
             f"The data has {len(data.classes)} classes, the network {options.network.classes}."
         )
     free = tuple(one for one in data.pictures if one.part in ("", "train"))
+    if not free:
+        raise ValueError(
+            "There is nothing to learn from: all pictures are in part "
+            f"{' or '.join(data.parts())}. Put others into part train."
+        )
     learning = replace(data, pictures=free)
     if "val" in data.parts():
         held = data.part("val")
     else:
         learning, held = learning.split(options.validation, options.seed)
+    if not learning.pictures:
+        raise ValueError(
+            f"There is nothing to learn from: so large a share is held out of {len(free)} pictures "
+            "that all of them are. Hold out a smaller share, or add pictures that differ."
+        )
     if not learning.count().any():
-        raise ValueError("There is no pixel with a class to learn from.")
+        raise ValueError(
+            f"There is no pixel with a class to learn from: all of the {len(learning.pictures)} "
+            "masks are void. Correct them, or add others."
+        )
     return learning, held if held.count().any() else None
 
 
 def choose_resolution(data: LabelledPictures) -> int:
-    """The middle one of the shorter sides, in pixels: what a network trained on them knows."""
+    """The middle one of the shorter sides, in pixels, but DEFAULT_LARGEST at most."""
     sides = sorted(min(one.width, one.height) for one in data.pictures)
-    return min(max(MIN_SIDE, sides[len(sides) // 2]), MAX_SIDE)
+    return min(max(MIN_SIDE, sides[len(sides) // 2]), DEFAULT_LARGEST)

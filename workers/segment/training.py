@@ -35,6 +35,7 @@ from workers.segment.train_options import (
     Progress,
     Trained,
     TrainOptions,
+    choose_resolution,
     list_looks,
     schedule,
     split_parts,
@@ -60,7 +61,8 @@ class Training:
         """`prepare` is called before each picture that is decoded, and may raise."""
         learning, held = split_parts(data, options)
         self.options, self.checkpoint, self.device = options, checkpoint, device
-        self.learning = Pictures(learning, watch=prepare)
+        self.resolution = options.resolution or choose_resolution(learning)
+        self.learning = Pictures(learning, self.resolution, watch=prepare)
         self.held = Pictures(held, watch=prepare) if held else None
         self.weights: Tensor | None = None  # (C,) what a pixel of each class counts
         if options.balanced:
@@ -213,7 +215,7 @@ class Training:
         """The mean IoU of the average of the weights, told by the first process."""
         found = torch.zeros((), dtype=torch.float64, device=self.device)
         if self.rank == 0:
-            found += measure_network(self.average, held, watch).mean_iou
+            found += measure_network(self.average, held, self.resolution, watch).mean_iou
         if self.world > 1:
             distributed.broadcast(found, 0)
         return found.item()
@@ -222,7 +224,7 @@ class Training:
         """In this epoch so far. Raises Diverged."""
         mean = self.sum.item() / max(1, self.place)
         if not math.isfinite(mean):
-            raise Diverged("The loss is no number any more. Lower the learning rate, or `clip`.")
+            raise Diverged(f"The loss is no number any more. {advise(self.options)}")
         return mean
 
     def describe(self) -> Progress:
@@ -284,4 +286,13 @@ class Training:
                 for number, epoch in enumerate(self.history, start=1)
                 if (epoch.stride, epoch.mean_iou) == (self.stride, max(looks))
             )
-        return Trained(network.eval(), tuple(self.history), best)
+        return Trained(network.eval(), tuple(self.history), best, self.resolution)
+
+
+def advise(options: TrainOptions) -> str:
+    """What may help a training that diverged."""
+    if options.summed:
+        return "Lower `learning_rate`: for a sum over pixels it must be very small."
+    if options.optimiser == "sgd":
+        return "Lower `learning_rate`, or use the `optimiser` adamw."
+    return "Lower `learning_rate`."

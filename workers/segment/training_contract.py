@@ -47,7 +47,9 @@ class TrainRequest(Message):
     frozen: int = Field(
         0, ge=0, le=5, description="Stages of the encoder, of five, that keep their first weights."
     )
-    height: int = Field(240, ge=32, le=2048, description="Of the windows it learns from, pixels.")
+    height: int = Field(
+        240, ge=32, le=2048, description="Of the windows it learns from, pixels at `resolution`."
+    )
     width: int = Field(320, ge=32, le=2048)
     epochs: int = Field(30, ge=1, le=10_000, description="Of each stage.")
     batch_size: int = Field(8, ge=1, le=256, description="Windows of a step.")
@@ -70,8 +72,9 @@ class TrainRequest(Message):
     )
     resolution: Resolution | None = Field(
         None,
-        description="Pixels of the shorter side that pictures are scaled to when the model is "
-        "used; by default the middle one of the pictures learned from.",
+        description="Pixels of the shorter side that pictures are scaled to before windows are "
+        "cut, when the model is measured and when it is used; by default the middle one of the "
+        "pictures learned from, but 512 at most.",
     )
     seed: Seed = 0
 
@@ -102,7 +105,7 @@ class TrainResult(Message):
         description="On the held-out pictures, by which the best epoch was chosen too."
     )
     per_class: dict[str, ClassView] = Field(description="On the held-out pictures.")
-    resolution: int
+    resolution: int = Field(description="That it has learned at, and is used at.")
     loss: float
     epochs: int
     best_epoch: int = Field(description="The one whose weights are kept.")

@@ -36,7 +36,6 @@ from workers.segment.train_options import (
     Progress,
     Trained,
     TrainOptions,
-    choose_resolution,
     split_parts,
 )
 from workers.segment.training import Training
@@ -74,6 +73,7 @@ def read_options(request: TrainRequest, classes: int) -> TrainOptions:
         return TrainOptions(
             FcnConfig(classes, request.encoder, request.stride, padding, request.at_once),
             choose_changes(request.augment, request.flip),
+            resolution=request.resolution,
             window=(request.height, request.width),
             epochs=request.epochs,
             batch=request.batch_size,
@@ -126,7 +126,11 @@ def check_data(data: LabelledPictures, options: TrainOptions) -> None:
         raise InvalidInput("The masks of part val show no class: correct them, or leave it out.")
     step = min(options.batch, len(learning.pictures))
     if step < options.parts:
-        raise InvalidInput(f"A batch of {step} pictures cannot be {options.parts} parts: lower it.")
+        source = "`batch_size`" if step == options.batch else "there are to learn from"
+        raise InvalidInput(
+            f"A batch has {step} pictures, as many as {source}, and cannot be {options.parts} "
+            f"parts: use {step} `parts` at most."
+        )
     check_window(options, step // options.parts)
 
 
@@ -155,7 +159,7 @@ def _learn(
     reporter = Reporter(run)
     place = folder / CHECKPOINT
     training = Training(options, data, place, worker.device, encoder, reporter.prepare)
-    samples = Samples(training.held) if training.held else None
+    samples = Samples(training.held, training.resolution) if training.held else None
 
     def report(progress: Progress) -> None:
         network, stop = training.average, run.raise_if_cancelled
@@ -169,8 +173,7 @@ def _learn(
     trained.network.to(worker.device)
     metrics, score = measure_trained(trained, training.held, reporter.measure)
     check_found(trained.network, metrics)
-    classes = data.classes
-    resolution = run.request.resolution or choose_resolution(training.learning.data)
+    classes, resolution = data.classes, trained.resolution
     segmenter = Segmenter(trained.network, classes.names, classes.palette, resolution, metrics)
     _register(worker, run, segmenter)
     shown = samples.draw(trained.network, run.raise_if_cancelled) if samples else None
@@ -213,7 +216,7 @@ def measure_trained(
     }
     if held is None:
         return metrics, None
-    score = measure_network(trained.network, held, watch)
+    score = measure_network(trained.network, held, trained.resolution, watch)
     return metrics | name_metrics(score), score
 
 
@@ -227,7 +230,7 @@ def check_found(network: FCN, metrics: Mapping[str, float]) -> None:
     """Raises InvalidInput for a network that is of no use."""
     if not all(one.isfinite().all() for one in network.state_dict().values()):
         raise InvalidInput(
-            "The weights are no numbers any more, so nothing was kept. Lower the learning rate."
+            "The weights are no numbers any more, so nothing was kept. Lower `learning_rate`."
         )
     if metrics.get("mean_iou") == 0:
         raise InvalidInput(

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.workers.segment.coloured import COLOURS, make_pictures
 from workers.runtime.vgg16 import normalise
 from workers.segment.augment import Augmentation
-from workers.segment.batches import Pictures, draw_batch, draw_order
+from workers.segment.batches import Pictures, count_bytes, draw_batch, draw_order
 
 DATA = make_pictures(6)
 STILL = Augmentation(scale=1, exposure=1, flip=0)
@@ -32,6 +33,23 @@ def test_pictures_are_the_same_from_memory_and_from_files():
     for place in range(len(DATA.pictures)):
         for one, other in zip(held.open(place), files.open(place), strict=True):
             assert np.array_equal(np.asarray(one), np.asarray(other))
+
+
+@pytest.mark.parametrize("max_kept", [0, 10**9])
+def test_pictures_and_masks_are_scaled_to_a_resolution_once(max_kept):
+    scaled, own = Pictures(DATA, 32, max_kept), Pictures(DATA)
+    for place in range(len(DATA.pictures)):
+        (picture, mask), (large, whole) = scaled.open(place), own.open(place)
+        assert np.array_equal(picture, large.resize((32, 32), Image.Resampling.BILINEAR))
+        assert np.array_equal(mask, whole[1::2, 1::2])
+    unchanged = Pictures(DATA, 64).open(0)
+    assert np.array_equal(unchanged[0], own.open(0)[0])
+
+
+def test_pictures_are_kept_if_those_of_the_resolution_fit():
+    assert count_bytes(DATA, 32) == 6 * 5 * 32 * 32
+    assert Pictures(DATA, 32, 6 * 5 * 32 * 32).kept is not None
+    assert Pictures(DATA, 32, 6 * 5 * 32 * 32 - 1).kept is None
 
 
 def test_a_batch_holds_pixels_and_their_classes():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from workers.segment.fcn import FCN
 from workers.segment.fcn_config import ORIGINAL, FcnConfig
-from workers.segment.tiles import Tiling, place_tiles, score_bands, segment, weigh
+from workers.segment.tiles import Tiling, place_tiles, score_bands, weigh
 
 SMALL = Tiling(side=128, overlap=64, margin=16)
 
@@ -77,11 +77,6 @@ def test_where_tiles_overlap_they_are_averaged_smoothly():
     assert scores.diff().max() < 0.05
 
 
-def test_classes_are_the_best_scores():
-    pixels = torch.rand(3, 200, 300)
-    assert torch.equal(segment(lambda tile: tile, pixels, SMALL), pixels.argmax(0).byte())
-
-
 @given(st.integers(1, 3000))
 def test_tiles_cover_a_side_and_count_one_together(length):
     spans = place_tiles(length, SMALL)
@@ -105,7 +100,7 @@ def test_scores_are_held_of_a_band_alone(size):
 
 def test_a_picture_within_a_tile_is_seen_at_once():
     seen = []
-    segment(lambda tile: seen.append(tile.shape) or tile, torch.rand(3, 128, 100), SMALL)
+    join(lambda tile: seen.append(tile.shape) or tile, torch.rand(3, 128, 100), SMALL)
     assert seen == [(1, 3, 128, 100)]
 
 

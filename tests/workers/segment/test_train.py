@@ -1,5 +1,6 @@
 """Training a network: in stages or at once, repeatable, resumable, and it learns."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ from workers.segment.fcn import FCN
 from workers.segment.fcn_config import FcnConfig
 from workers.segment.train import train
 from workers.segment.train_options import Diverged, Progress, TrainOptions, schedule, split_parts
-from workers.segment.training import Training
+from workers.segment.training import Training, advise
 from workers.segment.validation import measure_network
 from workers.segment.weights import make_network
 
@@ -194,8 +195,17 @@ def test_the_best_weights_are_kept(tmp_path):
 
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
     options = replace(SMALL, learning_rate=1e30)
-    with pytest.raises(Diverged, match="Lower the learning rate"):
+    with pytest.raises(Diverged, match="Lower `learning_rate`"):
         train(options, PICTURES, ignore, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [({}, r"rate`\.$"), ({"optimiser": "sgd"}, "adamw"), ({"summed": True}, "sum over pixels")],
+    ids=["adamw", "sgd", "summed"],
+)
+def test_what_may_help_a_training_that_diverged_is_told(change, advice):
+    assert re.search(advice, advise(replace(SMALL, **change)))
 
 
 def test_the_sum_and_rare_classes_can_count_more(tmp_path):
@@ -265,7 +275,7 @@ def test_parts_of_the_data_are_what_they_are_called():
     ("options", "reason"),
     [
         (replace(SMALL, network=replace(NETWORK, classes=4)), "has 3 classes, the network 4"),
-        (replace(SMALL, validation=1.0), "no pixel with a class"),
+        (replace(SMALL, validation=1.0), "held out of 12 pictures that all of them are"),
         (replace(SMALL, parts=5), "4 pictures of a batch cannot be 5 parts"),
     ],
 )

@@ -32,7 +32,7 @@ DIVERGING = {
     ("values", "text"),
     [
         ({"learning_rate": 1e-9, "epochs": 1}, "It found no class"),
-        (DIVERGING, "Lower the learning rate"),
+        (DIVERGING, "Lower `learning_rate`"),
     ],
     ids=["useless", "diverged"],
 )
@@ -69,8 +69,11 @@ def make_unseen() -> Contents:
         ({"encoder": "efficientnet-lite0", "fc6_padding": 100}, "choose another padding of fc6"),
         ({"frozen": 1}, "use 0, or another `encoder`"),
         ({"encoder": "vgg16-slim", "pretrained": False, "frozen": 5}, "`pretrained` true"),
-        ({"parts": 5}, "A batch of 4 pictures cannot be 5 parts"),
-        ({"held_out": 0.75, "batch_size": 64, "parts": 8}, "A batch of 2 pictures"),
+        ({"parts": 5}, "as many as `batch_size`, and cannot be 5 parts: use 4 `parts` at most"),
+        (
+            {"held_out": 0.75, "batch_size": 64, "parts": 8},
+            "A batch has 2 pictures, as many as there are to learn from",
+        ),
         ({"height": 32, "width": 32, "parts": 4}, "larger `height`, `width` or `batch_size`"),
         ({"held_out": 0.9, "batch_size": 1, "height": 32, "width": 32}, "or fewer `parts`"),
     ],
@@ -85,6 +88,12 @@ def test_options_that_do_not_fit_together_are_refused(sqlite_desk: Desk, values,
 def test_more_stages_than_there_are_cannot_be_frozen():
     with pytest.raises(ValueError, match="less than or equal to 5"):
         TrainRequest(data="x", frozen=6)
+
+
+def test_data_of_other_parts_alone_is_refused_as_that(sqlite_desk: Desk):
+    files = make_files(2, "val") | make_files(1, "test")
+    code, why = sqlite_desk.refuse(train, ask(sqlite_desk, files))
+    assert (code, "all pictures are in part test or val." in why) == ("invalid_input", True), why
 
 
 VOID = {"masks/a.png": make_mask(255), "masks/b.png": make_mask(255)}

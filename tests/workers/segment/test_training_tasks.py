@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from shared.models import find_version
 from tests.workers.segment.desk import Desk
-from tests.workers.segment.mask_files import make_mask
+from tests.workers.segment.mask_files import make_mask, make_picture
 from tests.workers.segment.tiny_trainings import ask, list_checkpoints, make_files
 from workers.runtime import reporting, training
 from workers.runtime.checkpoints import CHECKPOINT, open_checkpoints
@@ -16,9 +16,10 @@ from workers.runtime.images import decode
 from workers.runtime.run import Cancelled
 from workers.runtime.trained import UnknownModel
 from workers.segment import training_tasks
+from workers.segment.evaluation_tasks import evaluate
 from workers.segment.loaded import WORKER
 from workers.segment.served import KIND
-from workers.segment.training_contract import TrainResult
+from workers.segment.training_contract import EvaluateRequest, TrainResult
 from workers.segment.training_tasks import train
 
 RECTANGLES = make_files(16)  # none of which is said to be held out
@@ -59,6 +60,24 @@ def test_what_lists_of_models_show_is_registered(sqlite_desk: Desk):
         assert row.metrics[f"iou {name}"] == one.iou
     facts = {"classes": ["0", "1", "2"], "encoder": "thin", "stride": 8, "resolution": 48}
     assert (facts | {"kind": KIND, "seed": 3}).items() <= row.origin.items()
+
+
+@pytest.mark.parametrize("resolution", [32, 64, 96])
+def test_what_a_training_tells_is_what_an_evaluation_finds(sqlite_desk: Desk, resolution):
+    files = make_files(8, "train") | make_files(3, "val", seed=1)
+    request = ask(sqlite_desk, files, resolution=resolution, epochs=6)
+    result = sqlite_desk.do(train, request)
+    asked = EvaluateRequest(data=request.data, part="val", model=result.model)
+    found = sqlite_desk.do(evaluate, asked)
+    assert (found.measures, found.per_class) == (result.measures, result.per_class)
+    assert found.measures.mean_iou > 0.2
+
+
+def test_large_pictures_are_learned_from_at_512_unless_said_otherwise(sqlite_desk: Desk):
+    files = {"images/a.png": make_picture(size=(700, 600)), "images/b.png": make_picture(1)}
+    files |= {"masks/a.png": make_mask(0, size=(700, 600)), "masks/b.png": make_mask(0)}
+    request = ask(sqlite_desk, files, epochs=1, held_out=0, batch_size=1)
+    assert sqlite_desk.do(train, request).resolution == 512
 
 
 def test_followers_see_epochs_and_pictures_with_truth_and_answer(
