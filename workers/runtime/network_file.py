@@ -19,7 +19,11 @@ A = TypeVar("A")
 
 
 def shorten(text: str, length: int = SHOWN) -> str:
-    return text if len(text) <= length else f"{text[:length]}…"
+    """As it can be shown: a terminal would obey some characters."""
+    shown = "".join(
+        one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:length]
+    )
+    return shown if len(text) <= length else f"{shown}…"
 
 
 def check_header(path: Path) -> None:

@@ -20,12 +20,13 @@ MAX_METRICS = 3 * VOID + 100  # some of each class, and others
 
 def check_shown(name: str) -> str:
     if not name.isprintable():
-        raise ValueError("The name has characters that cannot be shown.")
+        raise ValueError("the name has characters that cannot be shown")
     return name
 
 
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(check_shown)]
-MetricName = Annotated[str, Field(max_length=120)]  # that of a class, and of what is measured
+# That of a class, and of what is measured
+MetricName = Annotated[str, Field(max_length=120), AfterValidator(check_shown)]
 
 
 @dataclass(frozen=True)

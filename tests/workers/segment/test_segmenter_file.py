@@ -135,6 +135,7 @@ THIN = {"classes": 2, "encoder": "thin", "stride": 16, "fc6_padding": 1}
         ({"metrics": {"mean_iou": "much"}}, "metrics.mean_iou: "),
         ({"metrics": {"mean_iou": float("nan")}}, "metrics.mean_iou: "),
         ({"metrics": {"m" * 10**6: 1.0}}, "metrics.mmm"),
+        ({"metrics": {"iou \x1b[2J": 1.0}}, "cannot be shown"),
         ({"metrics": {str(n): 1.0 for n in range(MAX_METRICS + 1)}}, "metrics: "),
         ({"more": 1}, "more: "),
         ({"half": True}, "not those of the network: "),
@@ -150,6 +151,7 @@ def test_what_is_no_segmenter_is_refused_by_its_place(change, why, segmenter, tm
     told = refuse(segmenter, tmp_path, change)
     assert why in told
     assert len(told) < 500
+    assert "\x1b" not in told
 
 
 def test_weights_of_another_shape_are_named(segmenter):
