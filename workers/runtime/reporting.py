@@ -7,7 +7,7 @@ from typing import Any
 from workers.runtime.clock import Clock
 from workers.runtime.run import Run
 
-REPORT_EVERY = 0.5  # seconds between pictures that are counted, or measured
+REPORT_EVERY = 0.5  # seconds between two of a loop
 PREVIEW_EVERY = 5.0  # seconds between pictures, at least
 DRAWING = 50  # times as long as drawing took, nothing is drawn
 SHARE = 0.01  # of the time so far, nothing is drawn: a week has 800 pictures, and not 100,000

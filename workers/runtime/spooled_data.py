@@ -7,10 +7,9 @@ from typing import IO, Any
 
 from shared.blobs import Blobs
 from workers.runtime.clock import Clock
+from workers.runtime.reporting import REPORT_EVERY
 from workers.runtime.run import Run
 from workers.runtime.spool import spool
-
-REPORT_EVERY = 0.5  # seconds
 
 Watch = Callable[[int, int], None]  # gets how many pictures were looked at, and all
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from workers.runtime.checkpoints import CHECKPOINT
+from workers.runtime.reporting import REPORT_EVERY
 from workers.runtime.training import run_through
 from workers.segment.labelled import LabelledPictures
 from workers.segment.train_options import Progress, Trained, TrainOptions
 from workers.segment.training import CPU, Training
 
-REPORT_EVERY = 0.5  # seconds
 SAVE_EVERY = 30.0  # seconds between checkpoints
 
 

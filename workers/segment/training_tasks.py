@@ -13,7 +13,7 @@ from workers.runtime.answers import answer_each
 from workers.runtime.checkpoints import CHECKPOINT, learn_on, open_checkpoints
 from workers.runtime.images import encode_jpeg
 from workers.runtime.pretrained import MissingPretrained
-from workers.runtime.reporting import Reporter
+from workers.runtime.reporting import REPORT_EVERY, Reporter
 from workers.runtime.run import InvalidInput, JobError, Run
 from workers.runtime.training import run_through
 from workers.segment.augment import Augmentation
@@ -30,7 +30,7 @@ from workers.segment.sample_pictures import Samples, draw_history, draw_progress
 from workers.segment.score_views import view_classes, view_measures
 from workers.segment.segmenter_file import Segmenter, pack_segmenter
 from workers.segment.served import KIND
-from workers.segment.train import REPORT_EVERY, SAVE_EVERY
+from workers.segment.train import SAVE_EVERY
 from workers.segment.train_options import (
     Diverged,
     Progress,
