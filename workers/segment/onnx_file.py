@@ -1,5 +1,6 @@
 """A segmentation network as an ONNX file for other programs, and proof that it says the same."""
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,15 +21,15 @@ from workers.runtime.onnx_export import (
     run_onnx,
 )
 from workers.runtime.run import InvalidInput, TooLarge
-from workers.segment.fcn import FCN
-from workers.segment.scores import score_pixels
+from workers.runtime.training_memory import count_numbers
+from workers.segment.scores import ignore, score_pixels
 from workers.segment.served import Served
 
 OUTPUT = "probabilities"
 LIMIT = 1e-3  # difference of a probability from torch's
-# Of the largest map of one picture: 128 MiB. Three are compared at once, which takes 2 GiB.
-MOST_NUMBERS = 2**25
-WIDEST = 64  # channels of other networks' first maps
+# That one layer reads and makes of one picture: 256 MiB. Three pictures are compared at once, which
+# takes 2 GiB.
+MOST_NUMBERS = 2**26
 
 Size = tuple[int, int]  # height, width
 
@@ -70,14 +71,14 @@ def choose_size(served: Served, height: int | None, width: int | None) -> Size:
 
 def check_size(served: Served, size: Size) -> None:
     """Raises TooLarge."""
-    network = served.network
-    first = network.config.shape.widths[0] if isinstance(network, FCN) else WIDEST
-    channels = max(first, len(served.labels))
-    if channels * size[0] * size[1] > MOST_NUMBERS:
+    pixels = size[0] * size[1]
+    layer = count_numbers(lambda: copy.deepcopy(served.network).to("meta"), *size).layer
+    numbers = max(layer, 2 * len(served.labels) * pixels)  # softmax is no layer
+    if numbers > MOST_NUMBERS:
         raise TooLarge(
-            f"{served.name} makes {channels} numbers of each pixel: {size[0]} x {size[1]} pixels "
-            f"are too many. Choose a height and a width that multiply to "
-            f"{MOST_NUMBERS // channels} at most."
+            f"A layer of {served.name} reads and makes {numbers} numbers of {size[0]} x {size[1]} "
+            "pixels, which are too many. Choose a height and a width that multiply to about "
+            f"{pixels * MOST_NUMBERS // numbers}."
         )
 
 
@@ -108,7 +109,7 @@ def describe(served: Served, size: Size) -> dict[str, str]:
 
 
 def check_onnx(
-    served: Served, size: Size, path: Path, watch: Callable[[], None] = lambda: None
+    served: Served, size: Size, path: Path, watch: Callable[[], None] = ignore
 ) -> Checked:
     """Raises NotEqual if onnxruntime's answers are not those of torch, both on the CPU.
 

@@ -1,6 +1,7 @@
 """A segmentation network as an ONNX file: what other programs see with it, and what it tells."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from tests.workers.segment.desk import make_segmenter
 from workers.runtime.onnx_export import NotEqual
 from workers.runtime.run import InvalidInput, TooLarge
 from workers.segment.fcn import FCN
-from workers.segment.fcn_config import FcnConfig
+from workers.segment.fcn_config import SHAPES, FcnConfig
+from workers.segment.fields import Encoder
 from workers.segment.networks import OTHERS, tell_facts
 from workers.segment.onnx_file import check_onnx, check_size, choose_size, write_onnx
 from workers.segment.resnet_fcn import ResNetFcn
@@ -160,9 +162,9 @@ def test_a_network_that_sees_squares_alone_has_one_size(served):
             choose_size(square, *size)
 
 
-def open_empty(classes: int, encoder: str) -> Served:
+def open_empty(classes: int, encoder: Encoder, **fields: Any) -> Served:
     with torch.device("meta"):
-        network = FCN(FcnConfig(classes, encoder)).eval()  # type: ignore[arg-type]
+        network = FCN(FcnConfig(classes, encoder, **fields)).eval()
     names = tuple(map(str, range(classes)))
     return Served(
         name="mine@1",
@@ -176,12 +178,28 @@ def open_empty(classes: int, encoder: str) -> Served:
 
 
 @pytest.mark.parametrize(
-    ("classes", "encoder", "most"), [(2, "vgg16", 2**19), (255, "vgg16", 2**25 // 255)]
+    ("classes", "encoder", "most"),
+    [
+        (2, "vgg16", 2**25 // 64),  # channels of each pixel after the first convolution
+        (2, "thin", 2**25 // 16),
+        (2, "efficientnet-lite0", 2**25 // (96 // 4)),  # at half size
+        (255, "vgg16", 2**25 // 255),
+        (255, "efficientnet-lite0", 2**25 // 255),
+    ],
 )
 def test_what_would_take_too_much_memory_is_refused_before_it_is_traced(classes, encoder, most):
-    served = open_empty(classes, encoder)
-    check_size(served, (1, most))
-    with pytest.raises(TooLarge, match=f"multiply to {most} at most"):
-        check_size(served, (1, most + 1))
+    served = open_empty(classes, encoder, fc6_padding=SHAPES[encoder].kernel // 2)
+    side = math.isqrt(most) // 32 * 32
+    check_size(served, (side - 32, side - 32))
+    with pytest.raises(TooLarge, match="multiply to about ") as refused:
+        check_size(served, (side + 64, side + 64))
+    assert int(str(refused.value).rstrip(".").split()[-1]) == pytest.approx(most, rel=0.1)
     with pytest.raises(TooLarge):
         write_onnx(served, (2048, 2048), Path("/nowhere"))
+
+
+def test_the_original_border_counts_too():
+    size = 512, 768
+    check_size(open_empty(2, "vgg16", fc6_padding=3), size)
+    with pytest.raises(TooLarge):
+        check_size(open_empty(2, "vgg16", fc6_padding=100), size)
