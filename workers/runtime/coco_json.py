@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, FailFast, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from workers.runtime.data_paths import Search, find_picture, part_of, quote
@@ -52,9 +52,9 @@ class Instances(BaseModel, Generic[A]):
     The first fault ends the reading: to collect each of a million would take a gigabyte.
     """
 
-    images: Annotated[list[Image], FailFast()]
-    annotations: Annotated[list[A], FailFast()]
-    categories: Annotated[list[Category], FailFast()]
+    images: Annotated[list[Image], Field(fail_fast=True)]
+    annotations: Annotated[list[A], Field(fail_fast=True)]
+    categories: Annotated[list[Category], Field(fail_fast=True)]
 
 
 def holds_instances(content: bytes) -> bool:

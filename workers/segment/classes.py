@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from workers.runtime.run import InvalidInput
 from workers.segment.fields import Byte, Colour
@@ -57,10 +57,9 @@ class ClassesFile(BaseModel):
 
     classes: Annotated[
         list[Annotated[NamedClass, BeforeValidator(name_plain)]],
-        Field(min_length=1, max_length=VOID),
-        FailFast(),
+        Field(min_length=1, max_length=VOID, fail_fast=True),
     ]
-    void: Annotated[list[Byte], Field(max_length=VOID + 1), FailFast()] = [VOID]
+    void: Annotated[list[Byte], Field(max_length=VOID + 1, fail_fast=True)] = [VOID]
 
 
 def read_classes(content: bytes, path: str) -> Classes:

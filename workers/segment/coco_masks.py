@@ -1,5 +1,6 @@
 """Reads masks as COCO writes them: polygons and run lengths in a JSON file for each part."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from functools import partial
@@ -22,38 +23,41 @@ from workers.runtime.coco_json import (
     find_pictures,
     holds_instances,
     parse_instances,
+    tell_part,
 )
-from workers.runtime.data_paths import index_pictures, quote
+from workers.runtime.data_paths import Search, index_pictures, quote
 from workers.runtime.images import MAX_PIXELS
 from workers.runtime.run import InvalidInput, TooLarge
 from workers.segment.classes import Classes, name_classes
-from workers.segment.find_pairs import is_mask
+from workers.segment.find_pairs import find_root, is_mask
 from workers.segment.labelled import Files, Pair, Read, read_content
 from workers.segment.metrics import VOID
 from workers.segment.rle import unpack_runs
 
 BACKGROUND = "background"  # what nobody annotated; a category of this name is the same
+NOTHING = re.compile(rb'"annotations"\s*:\s*\[\s*\]')  # pictures of the background alone
 MAX_NAME = 100  # characters
-MAX_COMMAS = 8_000_000  # of a JSON file; some 50 bytes of memory for each number
 MAX_OUTLINE = 1_000_000  # pixels around a polygon; COCO's own code needs 100 bytes for each
 MAX_STEPS = 10_000_000  # pixels around polygons, and run lengths, of a picture: seconds
 LEAST = 500  # steps that an annotation or a polygon takes as much time as, however small it is
 MAX_PAINTED = 200  # times that all pixels of a picture may be painted over: seconds
 
 Pixel = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
-Polygon = Annotated[list[Pixel], Field(min_length=6)]  # x, y, x, y and so on
+Polygon = Annotated[list[Pixel], Field(min_length=6, fail_fast=True)]  # x, y, x, y and so on
 Run = Annotated[int, Field(ge=0, le=MAX_PIXELS)]
 
 
 @dataclass(slots=True)
 class RunLengths:
     size: tuple[int, int]  # height, width
-    counts: str | list[Run]  # packed, or plain
+    counts: str | Annotated[list[Run], Field(fail_fast=True)]  # packed, or plain
 
 
 @dataclass(slots=True)
 class Annotation(OnImage):
-    segmentation: Annotated[list[Polygon], Field(min_length=1)] | RunLengths
+    segmentation: (
+        Annotated[list[Polygon], Field(fail_fast=True)] | RunLengths
+    )  # [] if nobody drew it
     id: int | str | None = None
     iscrowd: bool = False
 
@@ -68,70 +72,115 @@ class CocoMasks:
 
 
 def is_coco(path: PurePosixPath, files: Files) -> bool:
-    """Whether a JSON file holds pictures and masks, rather than captions, results or settings."""
-    content = _read(path, files)
-    return content is not None and b'"segmentation"' in content
+    """Whether a JSON file holds pictures and masks, rather than captions, results or settings.
+
+    One that is too large to be looked at may.
+    """
+    try:
+        return _read(path, files) is not None
+    except TooLarge:
+        return True
 
 
 def read_coco(files: Files) -> CocoMasks:
     """The masks that COCO files tell of; raises InvalidInput, which names file and annotation.
 
     Class 0 is the background; then come the categories of the first file in the order of their
-    ids. Where annotations lie over each other, the one of the smallest area is seen. Regions of
-    crowds alone are void. Raises TooLarge beyond MAX_BYTES and MAX_COMMAS.
+    ids, then what further files add. Where annotations lie over each other, the one of the
+    smallest area is seen. Regions of crowds alone are void. An annotation without a segmentation
+    is left out. Raises TooLarge beyond MAX_BYTES and the limits of `parse_instances`.
     """
-    names: tuple[str, ...] | None = None
+    classes = {BACKGROUND: 0}
     pairs: list[Pair] = []
     masks: dict[PurePosixPath, Read] = {}
-    search = index_pictures(path for path in files if not is_mask(path))
-    for path in sorted(files):
-        content = _read(path, files)
-        if content is None:
-            continue
-        if content.count(b",") > MAX_COMMAS:
-            raise TooLarge(f"{path} holds more than {MAX_COMMAS} numbers: share it among several.")
+    sources: dict[PurePosixPath, PurePosixPath] = {}  # of each picture, the file that tells of it
+    search = _index(files)
+    for path, content in _find_instances(files):
         instances = parse_instances(path, content, Instances[Annotation])
-        names, places = _place(path, instances.categories, names)
+        if instances.annotations and not any(one.segmentation for one in instances.annotations):
+            raise InvalidInput(f"{path}: no annotation has a segmentation; boxes are not enough.")
+        places = _place(path, instances.categories, classes)
         for number, (image, picture, part, annotations) in enumerate(
             find_pictures(path, instances, search)
         ):
             if not image.width or not image.height:
                 raise InvalidInput(f"{path}: image {quote(image.id)} has no width and height.")
+            if (first := sources.setdefault(picture, path)) != path:
+                raise InvalidInput(
+                    f"{path} tells of {picture}, and {first} does too: leave {path} out, or else "
+                    f"{first}."
+                )
             size = image.height, image.width
+            drawn = [annotation for annotation in annotations if annotation.segmentation]
             mask = path / f"images.{number}"
             pairs.append(Pair(picture, mask, part, str(path)))
-            masks[mask] = partial(_write, path, size, annotations, places)
-    if names is None:
-        raise InvalidInput("There is no COCO file with images, annotations and categories.")
-    return CocoMasks(name_classes(names), pairs, masks)
+            masks[mask] = partial(_write, path, size, drawn, places)
+    return CocoMasks(name_classes(tuple(classes)), pairs, masks)
+
+
+def _find_instances(files: Files) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """The files with masks. One that is too large is left out beside another one of its part."""
+    parts, refusals = set(), []
+    for path in sorted(files):
+        try:
+            content = _read(path, files)
+        except TooLarge as error:
+            refusals.append((tell_part(path), error))
+            continue
+        if content is not None:
+            parts.add(tell_part(path))
+            yield path, content
+    for part, refusal in refusals:
+        if part not in parts:
+            raise refusal
+    if not parts:
+        raise InvalidInput(
+            "There is no COCO file with images, annotations, categories and segmentations."
+        )
+
+
+def _index(files: Files) -> Search:
+    """Finds pictures; those in folders that are called after masks if there are no others."""
+    root = find_root(files)
+    known, rest = index_pictures(p for p in files if not is_mask(p, root)), index_pictures(files)
+    return lambda steps, part: known(steps, part) or rest(steps, part)
 
 
 def _read(path: PurePosixPath, files: Files) -> bytes | None:
+    """A file with masks; None for any other. Raises TooLarge beyond MAX_BYTES."""
     if path.suffix.lower() != ".json":
         return None
     content = read_content(path, files, MAX_BYTES)
-    return content if holds_instances(content) else None
+    masked = b'"segmentation"' in content or NOTHING.search(content)
+    return content if masked and holds_instances(content) else None
 
 
 def _place(
-    path: PurePosixPath, categories: Sequence[Category], names: tuple[str, ...] | None
-) -> tuple[tuple[str, ...], dict[int, int]]:
-    """(the names of the classes, category id -> class); without names, those of this file."""
-    found = [category.name.strip() for category in categories]
-    for name in found:
-        if not name or found.count(name) > 1 or len(name) > MAX_NAME or not name.isprintable():
+    path: PurePosixPath, categories: Sequence[Category], classes: dict[str, int]
+) -> dict[int, int]:
+    """Category id -> class. Those that have none yet are added to `classes`."""
+    found = {category.id: category.name.strip() for category in categories}
+    things = sum(name.casefold() != BACKGROUND for name in found.values())
+    if things >= VOID:
+        raise InvalidInput(f"{path} names {things} categories, more than {VOID - 1}.")
+    seen: set[str] = set()
+    for name in found.values():
+        if not name or name in seen or len(name) > MAX_NAME or not name.isprintable():
             raise InvalidInput(
                 f"{path}: the category {quote(name)} is blank, there twice, longer than "
                 f"{MAX_NAME} characters, or has some that cannot be shown."
             )
-    own = (BACKGROUND, *(name for name in found if name != BACKGROUND))
-    if len(own) > VOID:
-        raise InvalidInput(f"{path} names {len(own) - 1} categories, more than {VOID - 1}.")
-    names = own if names is None else names
-    unknown = set(own) - set(names)
-    if unknown:
-        raise InvalidInput(f"{path}: the category {quote(min(unknown))} is unknown.")
-    return names, {category.id: names.index(category.name.strip()) for category in categories}
+        seen.add(name)
+    places = {
+        number: 0 if name.casefold() == BACKGROUND else classes.setdefault(name, len(classes))
+        for number, name in found.items()
+    }
+    if len(classes) > VOID:
+        raise InvalidInput(
+            f"{path} and the COCO files before it name {len(classes) - 1} categories, more than "
+            f"{VOID - 1}."
+        )
+    return places
 
 
 def _write(

@@ -165,10 +165,10 @@ def _look(pair: Pair, files: Files, classes: Classes) -> LabelledPicture:
 
 
 def read_content(path: PurePosixPath, files: Files, max_bytes: int) -> bytes:
-    """A file that is no picture; raises InvalidInput, which names it."""
+    """A file that is no picture; raises InvalidInput and TooLarge, which name it."""
     content = _name_errors(path, files[path])
     if len(content) > max_bytes:
-        raise InvalidInput(f"{path} has {len(content)} bytes, more than {max_bytes}.")
+        raise TooLarge(f"{path} has {len(content)} bytes, more than {max_bytes}.")
     return content
 
 

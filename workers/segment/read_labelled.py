@@ -97,9 +97,9 @@ def find_format(files: Files) -> Format:
         return "coco"
     if layout is None:
         raise InvalidInput(
-            "There are no masks: put them into a folder `masks` beside `images`, each a PNG with "
-            "the name of its picture; or name the pairs in `train_pairs.txt`; or use Pascal VOC's "
-            "folders, or a COCO JSON with segmentations."
+            "There are no masks, or no pictures beside them: put masks into a folder `masks` "
+            "beside `images`, each a PNG with the name of its picture; or name the pairs in "
+            "`train_pairs.txt`; or use Pascal VOC's folders, or a COCO JSON with segmentations."
         )
     return layout
 

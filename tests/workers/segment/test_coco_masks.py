@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.workers.segment.mask_files import FOLDERS, fill, make_picture, make_zip, read, without
+from workers.runtime import coco_json
 from workers.runtime.run import InvalidInput, TooLarge
 from workers.segment import coco_masks
 from workers.segment.coco_masks import Annotation, RunLengths, draw_mask
@@ -138,8 +139,9 @@ def make_rle(counts: object, *size: int) -> dict[str, object]:
     [
         ([[*SMALL, 1]], "annotation '17': a polygon has an x without its y"),
         ([[1, 2, 3, 4]], "annotations.0.segmentation"),
-        ([], "annotations.0.segmentation"),
+        ([], "no annotation has a segmentation; boxes are not enough"),
         (None, "annotations.0.segmentation"),
+        ([[1] * 8, *[1] * 9], "annotations.0.segmentation"),
         ([[[[1]]]], "annotations.0.segmentation"),
         ([[1, 2, 3, 4, 5, float("nan")]], "annotations.0.segmentation"),
         ([[1, 2, 3, 4, 5, 1e300]], "annotations.0.segmentation"),
@@ -186,7 +188,10 @@ def test_a_segmentation_that_is_none_is_named(tmp_path, segmentation, reason):
             make_coco(categories=[{"id": n, "name": str(n)} for n in range(255)]),
             "names 255 categories, more than 254",
         ),
-        ('{"images": "annotations" "categories"' + "[" * 100_000, "is no COCO file"),
+        (
+            '{"images": "annotations" "categories" "segmentation"' + "[" * 100_000,
+            "is no COCO file",
+        ),
         ('{"captions": []}', "There is no COCO file"),
     ],
     ids=[
@@ -208,29 +213,18 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path, content, reason):
 
 
 @pytest.mark.parametrize(
-    ("limit", "most"), [("MAX_COMMAS", 9), ("MAX_STEPS", 500), ("MAX_PAINTED", 0.1)]
+    ("module", "limit", "most"),
+    [
+        (coco_json, "MAX_COMMAS", 9),
+        (coco_masks, "MAX_STEPS", 500),
+        (coco_masks, "MAX_PAINTED", 0.1),
+    ],
+    ids=["numbers", "steps", "paint"],
 )
-def test_what_would_take_too_long_is_refused(tmp_path, monkeypatch, limit, most):
-    monkeypatch.setattr(coco_masks, limit, most)
+def test_what_would_take_too_long_is_refused(tmp_path, monkeypatch, module, limit, most):
+    monkeypatch.setattr(module, limit, most)
     with pytest.raises(TooLarge, match=FILE):
         read_folder(fill(tmp_path, make_files(make_coco(note([SMALL])))))
-
-
-def test_categories_of_several_files_must_be_those_of_the_first(tmp_path):
-    images = [{"id": 1, "file_name": "c.png", "width": WIDTH, "height": HEIGHT}]
-    files = {
-        **make_files(make_coco(note([BIG]))),
-        "val2017/c.png": make_picture(99),
-        "annotations/instances_val2017.json": make_coco(note([SMALL], 9), images=images),
-    }
-    found = read(tmp_path / "known", files)
-    assert found.parts() == ("train", "val")
-    assert found.pictures[2].open_mask(found.classes)[3, 3] == 2
-    odd = make_coco(images=images, categories=[{"id": 3, "name": "cow"}])
-    with pytest.raises(
-        InvalidInput, match=r"instances_val2017.json: the category 'cow' is unknown"
-    ):
-        read_folder(fill(tmp_path / "odd", files | {"annotations/instances_val2017.json": odd}))
 
 
 def test_masks_as_files_count_unless_the_format_is_told(tmp_path):
