@@ -86,6 +86,9 @@ def make_commands(models: Models) -> typer.Typer:
         model: Annotated[str, typer.Argument(metavar="MODEL", help=f"{example}.")],
         as_json: Json = False,
     ) -> None:
+        if "@" not in model:
+            listed = f"`atelier {models.worker} models` lists them"
+            raise leave(f"Only versions can be deleted, such as {models.example}: {listed}.", USAGE)
         models.answer("forget", {"model": model}, as_json)
 
     return app

@@ -44,7 +44,7 @@ def pixels(
         Path, typer.Option(metavar="DIR", help="Put masks, overlays and the rest here.")
     ] = FOLDER,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace files in another folder than this default.")
+        bool, typer.Option("--force", help="Replace files that are in another DIR already.")
     ] = False,
     model: Model = None,
     resolution: Resolution = None,
@@ -71,9 +71,10 @@ def pixels(
     """Give every pixel of photographs a class.
 
     Saves PHOTO-mask.png, whose indices are the classes, and PHOTO-overlay.jpg; if they are asked
-    for PHOTO-heat-NAME.png and PHOTO-shapes.json. Ends with 0 if all succeeded, 1 if some failed,
-    2 if there is nothing to do, 3 without a server or a valid key, and 130 after Ctrl-C, which
-    cancels what is under way.
+    for PHOTO-heat-NAME.png and PHOTO-shapes.json. Only in the folder segmented are earlier ones
+    replaced, and a photo never is. Ends with 0 if all succeeded, 1 if some failed, 2 if there is
+    nothing to do or a file in the way, 3 without a server or a valid key, and 130 after Ctrl-C,
+    which cancels what is under way.
     """
     found = find_or_leave(photos)
     chosen = {

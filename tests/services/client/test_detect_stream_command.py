@@ -129,6 +129,7 @@ def test_a_folder_of_pictures_is_sent_as_a_zip(
     [
         ["missing.mp4"],
         ["bears.mp4", "--save", "no/boxes.mp4"],
+        ["bears.mp4", "--save", "."],
         ["bears.mp4", "--max", "1001"],
         ["bears.mp4", "--class", "x" * 201],
         ["bears.mp4", "--max-frames", "200001"],

@@ -150,6 +150,13 @@ def test_models_are_listed_promoted_rolled_back_and_deleted(run: CliRunner, data
     assert "segmenter@1" not in call(run, "forget", "segmenter@1")
 
 
+def test_only_a_version_can_be_deleted(run: CliRunner, api: FakeApi) -> None:
+    result = run.invoke(app, ["segment", "forget", "fcn-8s-camvid"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Only versions can be deleted, such as streets@2: ")
+    assert not api.jobs
+
+
 def test_a_network_is_written_into_a_file(run: CliRunner, segment: FakeSegment) -> None:
     told = call(run, "export", "selfie", "--height", "128", "--width", "160")
     assert "inputs pixels\tbatch, 3, 128, 480\n" in told
