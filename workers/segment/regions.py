@@ -17,6 +17,7 @@ class Runs:
     starts: np.ndarray  # (N,) int64, the first column
     stops: np.ndarray  # (N,) int64, the column after the last
     values: np.ndarray  # (N,) uint8, the class
+    left_out: int = 0  # of the mask's, for they were too many
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -35,7 +36,8 @@ class Runs:
 def find_runs(mask: np.ndarray, classes: np.ndarray, most: int) -> Runs:
     """The runs of `classes` in a mask (H, W) uint8.
 
-    Where there are more than `most`, as in noise, the shortest are left out.
+    Where there are more than `most`, as in noise, the shortest are left out, and of those that are
+    as long the last.
     """
     wanted = np.zeros(256, bool)
     wanted[classes] = True
@@ -44,13 +46,18 @@ def find_runs(mask: np.ndarray, classes: np.ndarray, most: int) -> Runs:
         counts += np.bincount(band.stops - band.starts, minlength=len(counts))
     as_long = counts[::-1].cumsum()[::-1]  # how many are so long or longer
     shortest = int(np.argmax(as_long <= most))
-    kept = [
-        band.keep(band.stops - band.starts >= shortest) for band in _find_in_bands(mask, wanted)
-    ]
+    room = most - int(as_long[shortest])  # for the first that are one pixel shorter
+    kept = []
+    for band in _find_in_bands(mask, wanted):
+        lengths = band.stops - band.starts
+        shorter = lengths == shortest - 1
+        kept.append(band.keep((lengths >= shortest) | (shorter & (np.cumsum(shorter) <= room))))
+        room = max(0, room - int(shorter.sum()))
     names = ("rows", "starts", "stops", "values")
-    return Runs(
-        mask.shape, *(np.concatenate([getattr(one, name) for one in kept]) for name in names)
+    rows, starts, stops, values = (
+        np.concatenate([getattr(one, name) for one in kept]) for name in names
     )
+    return Runs(mask.shape, rows, starts, stops, values, max(0, int(as_long[0]) - most))
 
 
 def _find_in_bands(mask: np.ndarray, wanted: np.ndarray) -> Iterator[Runs]:

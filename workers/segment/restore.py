@@ -50,12 +50,12 @@ def restore_bands(
 def _cut(bands: Iterable[Band], along: int, most: int) -> Iterator[Band]:
     """The same scores in bands of at most `most` numbers, or of one row, or column."""
     for rows, columns, scores in bands:
-        parts = scores.split(max(1, most // scores.select(along + 1, 0).numel()), along + 1)
-        start = (rows, columns)[along].start
-        for part in parts:
-            span = slice(start, start + part.shape[along + 1])
+        whole, count = (rows, columns)[along], scores.shape[along + 1]
+        step = max(1, most // (scores.numel() // count))
+        for start in range(0, count, step):
+            part = scores.narrow(along + 1, start, min(step, count - start))
+            span = slice(whole.start + start, whole.start + start + part.shape[along + 1])
             yield (rows, span, part) if along else (span, columns, part)
-            start = span.stop
 
 
 @dataclass(frozen=True)

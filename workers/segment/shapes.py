@@ -36,8 +36,9 @@ def write_coco(
 
     As "polygons" there is an annotation for each region: pixels of a class that share edges. The
     polygon surrounds exactly these; holes are joined to its outline. The largest MAX_POLYGONS with
-    at most MAX_CORNERS are written, and of rows with more than MAX_RUNS runs the longest; `info`
-    tells how many regions and pixels were left out. Raises TooLarge if none is simple enough.
+    at most MAX_CORNERS are written. If the rows have more than MAX_RUNS runs, the regions are those
+    of the longest. `info` tells how many pixels were left out, and how many regions, or runs and
+    no regions, for nobody knows them then. Raises TooLarge if the largest is not simple enough.
 
     As "rle" there is one for each class that is there. It is no crowd, as in COCO-Stuff, for crowds
     are not learned.
@@ -77,8 +78,10 @@ def _write_polygons(
         box = [left, top, right - left, bottom - top]
         polygon = [ring.ravel().tolist()]
         rows.append(_annotate(place, int(values[region]), polygon, box, int(areas[region])))
-    pixels = int(np.isin(mask, classes).sum()) - int(areas[kept].sum())
-    return rows, {"regions_left_out": len(areas) - len(rings), "pixels_left_out": pixels}
+    info: Json = {"pixels_left_out": int(np.isin(mask, classes).sum()) - int(areas[kept].sum())}
+    if runs.left_out:
+        return rows, info | {"runs_left_out": runs.left_out}
+    return rows, info | {"regions_left_out": len(areas) - len(rings)}
 
 
 def _choose(runs: Runs, regions: np.ndarray, areas: np.ndarray) -> tuple[np.ndarray, Corners]:

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from tests.workers.segment.mask_files import fill, make_picture
 from workers.runtime.run import TooLarge
-from workers.segment import shapes
+from workers.segment import regions, shapes
 from workers.segment.read_labelled import read_folder
 from workers.segment.shapes import write_coco
 
@@ -122,6 +122,26 @@ def test_of_noise_the_longest_runs_are_left(monkeypatch):
     written = write(np.array([[1, 2, 2, 3, 1, 1, 1]], np.uint8), "polygons")
     assert [one["area"] for one in written["annotations"]] == [2, 3]
     assert written["info"]["pixels_left_out"] == 2
+    assert written["info"]["runs_left_out"] == 2
+    assert "regions_left_out" not in written["info"]  # nobody knows which they were of
+
+
+@pytest.mark.parametrize("band", [1, 4, 100], ids="bands of {} pixels".format)
+def test_of_runs_as_long_the_first_are_left(band, monkeypatch):
+    monkeypatch.setattr(regions, "BAND", band)
+    monkeypatch.setattr(shapes, "MAX_RUNS", 3)
+    written = write(np.array([[1, 1]] * 5 + [[2, 1]], np.uint8), "polygons")
+    assert [one["bbox"] for one in written["annotations"]] == [[0, 0, 2, 3]]
+    assert (written["info"]["pixels_left_out"], written["info"]["runs_left_out"]) == (6, 4)
+
+
+@given(arrays(np.uint8, (6, 8), elements=st.sampled_from([0, 1, 2])), st.integers(1, 50))
+def test_as_many_runs_as_may_be_are_kept_and_no_longer_one_is_left_out(mask, most):
+    every = regions.find_runs(mask, np.array([1, 2]), 100)
+    kept = regions.find_runs(mask, np.array([1, 2]), most)
+    assert len(kept) == min(most, len(every))
+    lengths = np.sort(every.stops - every.starts)[len(every) - len(kept) :]
+    assert np.sort(kept.stops - kept.starts).tolist() == lengths.tolist()
 
 
 @pytest.mark.parametrize("form", FORMS)
