@@ -34,7 +34,8 @@ class PromoteRequest(Message):
     """Put a network in use for the jobs that name none; an older version rolls back."""
 
     model: FullName | Literal["fcn-8s-camvid"] = Field(
-        description=f"name@version, or {DEFAULT_MODEL}: the one that comes with Atelier for this."
+        description=f"One of your own as name@version, or {DEFAULT_MODEL}. No other of those that "
+        "come with Atelier can be put in use: name them in jobs, as `model: selfie`."
     )
 
 
