@@ -46,7 +46,9 @@ def find_pairs(layout: Layout, files: Files) -> list[Pair]:
     readers = {"lists": _read_lists, "voc": _find_voc, "folders": _find_folders}
     pairs = list(readers[layout](files))
     if not pairs:
-        raise InvalidInput(f"This is not laid out as {layout}: {LAID_OUT[layout]} are missing.")
+        raise InvalidInput(
+            f"There are no pictures with a mask laid out as {layout}: {LAID_OUT[layout]} are missing."
+        )
     return pairs
 
 

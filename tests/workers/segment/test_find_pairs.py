@@ -92,7 +92,7 @@ def test_a_format_that_the_files_are_not_laid_out_as_is_told(tmp_path, kind, mis
 
 def test_folders_that_are_none_are_told(tmp_path):
     files = {"masks/a.png": make_mask(0)}
-    assert "not laid out as folders: pictures in `images`" in refuse(tmp_path, files, "folders")
+    assert "laid out as folders: pictures in `images`" in refuse(tmp_path, files, "folders")
 
 
 @pytest.mark.parametrize(
