@@ -47,7 +47,8 @@ def find_pairs(layout: Layout, files: Files) -> list[Pair]:
     pairs = list(readers[layout](files))
     if not pairs:
         raise InvalidInput(
-            f"There are no pictures with a mask laid out as {layout}: {LAID_OUT[layout]} are missing."
+            f"There are no pictures with a mask laid out as {layout}: {LAID_OUT[layout]} are "
+            "missing."
         )
     return pairs
 
