@@ -95,7 +95,7 @@ def test_what_cannot_be_trained_is_told_in_one_line(
 def test_a_training_that_diverges_is_told_in_one_line(pictures, tmp_path, capsys):
     given = ["--optimiser", "sgd", "--learning-rate", "10", "--weight-decay", "1", "--epochs", "20"]
     arguments = ["--data", str(pictures), "--out", str(tmp_path), *TINY, *given, "--batch", "1"]
-    assert "Lower the learning rate" in refuse(capsys, arguments)
+    assert "Lower `learning_rate`" in refuse(capsys, arguments)
     assert not (tmp_path / "segmenter.safetensors").exists()
 
 
