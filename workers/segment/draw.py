@@ -39,14 +39,9 @@ def overlay(
     return Image.composite(colours, picture, Image.fromarray(alpha[mask]))
 
 
-def draw_legend(
-    names: Sequence[str], palette: Sequence[Colour], shares: Sequence[float] | None = None
-) -> Image.Image:
-    """A row for each class: its colour and name, and its share of the picture, in [0, 1]."""
+def draw_legend(names: Sequence[str], palette: Sequence[Colour]) -> Image.Image:
+    """A row for each class: its colour and name."""
     labels = [name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "\u2026" for name in names]
-    if shares is not None:
-        pairs = zip(labels, shares, strict=True)
-        labels = [f"{label}  {share:.1%}" for label, share in pairs]
     font = load_font(16)
     row, gap = 28, 6  # pixels
     width = round(max(font.getlength(label) for label in labels)) + row + 2 * gap

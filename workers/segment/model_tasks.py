@@ -82,7 +82,7 @@ def show_published(worker: SegmentWorker, name: Published, in_use: bool) -> Mode
         resolution=facts.resolution,
         installed=published.is_installed(name),
         metrics=facts.metrics,
-        origin={},
+        origin=facts.origin,
         in_use=in_use,
         created_at=None,
     )

@@ -1,6 +1,6 @@
 """The networks that come with Atelier: what each knows, where its weights are, how it is loaded."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import nn
@@ -33,12 +33,28 @@ class Facts:
     stride: int | None  # of an FCN
     square: bool = False  # every picture is seen as a square of `resolution`, whatever its shape
     metrics: dict[str, float] = field(default_factory=dict)
+    origin: dict[str, str] = field(default_factory=dict)  # of those that come with Atelier
 
 
+ORIGINS: dict[Published, dict[str, str]] = {
+    "fcn-8s-camvid": {"data": "CamVid", "licence": "CC BY-NC 4.0: not for commercial use"},
+    "selfie": {"data": "photographs of people, not published", "licence": "Apache-2.0"},
+    "fcn-resnet50": {"data": "COCO train2017", "licence": "BSD-3-Clause"},
+}
 VOC = tuple(VOC_NAMES.split())
 OTHERS: dict[str, Facts] = {  # which are no FCNs of these
-    "selfie": Facts(NAMES, make_palette(2), SIDE, "mobilenet-v3", None, square=True),
-    "fcn-resnet50": Facts(VOC, make_palette(len(VOC)), 520, "resnet50", None),
+    "selfie": Facts(
+        NAMES,
+        make_palette(2),
+        SIDE,
+        "mobilenet-v3",
+        None,
+        square=True,
+        origin=ORIGINS["selfie"],
+    ),
+    "fcn-resnet50": Facts(
+        VOC, make_palette(len(VOC)), 520, "resnet50", None, origin=ORIGINS["fcn-resnet50"]
+    ),
 }
 
 
@@ -62,7 +78,7 @@ def load_published(name: Published, folder: Path) -> tuple[nn.Module, Facts]:
     try:
         if name == "fcn-8s-camvid":
             segmenter = load_segmenter(CAMVID)
-            return segmenter.network, tell_facts(segmenter)
+            return segmenter.network, replace(tell_facts(segmenter), origin=ORIGINS[name])
         network = load_selfie(folder) if name == "selfie" else load_resnet_fcn(folder)
         return network, OTHERS[name]
     except WeightsError as error:

@@ -9,7 +9,7 @@ import numpy as np
 from workers.runtime.run import TooLarge
 from workers.segment.contours import Corners, find_corners, trace
 from workers.segment.regions import Runs, find_runs, label_regions
-from workers.segment.rle import count_runs, pack_runs
+from workers.segment.rle import to_coco
 
 MAX_POLYGONS = 10_000
 MAX_CORNERS = 2_000_000  # of all polygons: seconds, and 20 MB of JSON
@@ -115,8 +115,7 @@ def _annotate_classes(mask: np.ndarray, classes: Sequence[int], watch: Watch) ->
             own = (turned == one).T
             rows, columns = (np.flatnonzero(own.any(axis=axis)).tolist() for axis in (1, 0))
             box = [columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1]
-            runs = {"size": list(mask.shape), "counts": pack_runs(count_runs(own))}
-            yield _annotate(place, one, runs, box, areas[one])
+            yield _annotate(place, one, to_coco(own), box, areas[one])
 
 
 def _annotate(place: int, category: int, segmentation: object, box: list[int], area: int) -> str:

@@ -49,9 +49,10 @@ def test_those_of_atelier_are_listed_first(desk: Desk):
     assert (selfie.model, selfie.in_use, selfie.installed) == ("selfie", False, True)
     assert (selfie.classes, selfie.stride) == (["background", "person"], None)
     assert (resnet.model, resnet.resolution, resnet.in_use) == ("fcn-resnet50", 520, False)
+    assert "CC BY-NC" in default.origin["licence"]
     assert (len(resnet.classes), resnet.classes[15]) == (21, "person")
     for view in (default, selfie, resnet):
-        assert (view.created_at, view.origin) == (None, {})
+        assert (view.created_at, set(view.origin)) == (None, {"data", "licence"})
         assert len(view.colours) == len(view.classes)
 
 
