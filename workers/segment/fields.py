@@ -54,7 +54,7 @@ Resolution = Annotated[
         le=MAX_SIDE,
         description="Pixels of the shorter side of what the network looks at; the picture is "
         "scaled, and the answer scaled back. By default what the model was trained on. Larger "
-        "shows finer things and takes longer.",
+        "shows finer things and takes longer. selfie has its own alone.",
     ),
 ]
 

@@ -7,7 +7,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from workers.runtime.run import InvalidInput
 from workers.segment.restore import Band, restore_bands
+from workers.segment.scores import ignore
 from workers.segment.served import Served
 from workers.segment.sizes import check_scores, scale_size, take_pixels
 from workers.segment.tiles import choose_tiling, count_tiles, score_bands
@@ -18,19 +20,20 @@ MOST_SCORES = 2**26  # of these pixels: 256 MiB
 Watch = Callable[[float], None]  # gets the share of the picture that was looked at; may raise
 
 
-def _ignore(_done: float) -> None:
-    pass
-
-
 def choose_size(
     served: Served, width: int, height: int, resolution: int | None = None
 ) -> tuple[int, int]:
     """(height, width) of what the network sees of a picture.
 
     `scale_size` says how, by default with the model's own resolution. A model that sees squares
-    sees those of its own resolution alone.
+    sees those of its own resolution alone: raises InvalidInput for another.
     """
     if served.square:
+        if resolution not in (None, served.resolution):
+            raise InvalidInput(
+                f"{served.name} always sees a square of {served.resolution} pixels: leave "
+                "`resolution` out, or choose another model."
+            )
         return served.resolution, served.resolution
     return scale_size(width, height, resolution or served.resolution)
 
@@ -39,7 +42,7 @@ def score_picture(
     served: Served,
     picture: Image.Image,
     resolution: int | None = None,
-    watch: Watch = _ignore,
+    watch: Watch = ignore,
 ) -> Iterator[Band]:
     """(rows, columns, scores (C, h, w)) of bands that cover an RGB picture, at its own size.
 
@@ -89,7 +92,7 @@ def find_mask(
     served: Served,
     picture: Image.Image,
     resolution: int | None = None,
-    watch: Watch = _ignore,
+    watch: Watch = ignore,
 ) -> np.ndarray:
     """The classes (H, W) uint8 of an RGB picture. Raises as `score_picture`."""
     mask = np.empty((picture.height, picture.width), np.uint8)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tests.workers.segment.coloured import COLOURS
 from tests.workers.segment.desk import NAMES, paint
 from workers.runtime.images import MAX_PIXELS
-from workers.runtime.run import Cancelled, TooLarge
+from workers.runtime.run import Cancelled, InvalidInput, TooLarge
 from workers.segment.looking import (
     choose_size,
     count_together,
@@ -84,9 +84,11 @@ def test_no_picture_becomes_much_larger(width, height, resolution):
         assert min(seen) == resolution
 
 
-def test_a_network_of_squares_sees_its_own_square_whatever_is_asked():
+def test_a_network_of_squares_sees_its_own_square_alone():
     served = serve(resolution=256, square=True)
-    assert choose_size(served, 30, 4000, 1000) == (256, 256)
+    assert choose_size(served, 30, 4000) == choose_size(served, 30, 4000, 256) == (256, 256)
+    with pytest.raises(InvalidInput, match="square of 256 pixels: leave `resolution` out"):
+        choose_size(served, 30, 4000, 1000)
     mask = find_mask(served, Image.new("RGB", (30, 400), COLOURS[2]))
     assert served.network.seen == [(1, 3, 256, 256)]
     assert mask.shape == (400, 30)

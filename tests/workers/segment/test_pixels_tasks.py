@@ -179,7 +179,7 @@ def test_a_file_that_is_gone_is_refused(sqlite_desk):
 
 def test_people_are_told_from_the_background(sqlite_desk, ask, weights):
     portrait = (weights / "obama.jpg").read_bytes()
-    result = sqlite_desk.do(pixels, ask(portrait, model="selfie", resolution=500))
+    result = sqlite_desk.do(pixels, ask(portrait, model="selfie"))
     assert result.seen == (256, 256)
     mask, size = sqlite_desk.open_mask(result.mask), decode(portrait).size
     assert mask.shape == size[::-1]
