@@ -10,6 +10,7 @@ from workers.runtime.run import TooLarge
 from workers.segment.contours import Corners, find_corners, trace
 from workers.segment.regions import Runs, find_runs, label_regions
 from workers.segment.rle import to_coco
+from workers.segment.scores import ignore
 
 MAX_POLYGONS = 10_000
 MAX_CORNERS = 2_000_000  # of all polygons: seconds, and 20 MB of JSON
@@ -21,16 +22,12 @@ Watch = Callable[[float], None]  # gets how much is done, in [0, 1]; may raise
 Json = dict[str, object]
 
 
-def watch_nothing(done: float) -> None:
-    """Nobody waits for the shapes."""
-
-
 def write_coco(
     mask: np.ndarray,
     names: Sequence[str],
     classes: Sequence[int],
     form: Form,
-    watch: Watch = watch_nothing,
+    watch: Watch = ignore,
 ) -> bytes:
     """The COCO JSON of a mask (H, W) uint8, of some of its classes; their ids are its indices.
 
