@@ -13,6 +13,7 @@ from workers.segment.fcn import FCN
 from workers.segment.fields import Colour
 from workers.segment.labelled import LabelledPicture
 from workers.segment.metrics import VOID
+from workers.segment.scores import ignore
 from workers.segment.train_options import Epoch
 from workers.segment.validation import find_classes
 
@@ -33,7 +34,7 @@ class Samples:
         self.pictures, self.resolution = pictures, resolution
         self.places = choose_places(pictures.data.pictures)
 
-    def draw(self, network: FCN, watch: Callable[[], None] = lambda: None) -> Image.Image:
+    def draw(self, network: FCN, watch: Callable[[], None] = ignore) -> Image.Image:
         """What the network, which must be in eval, answers; `watch` is called before each tile."""
         classes = self.pictures.data.classes
         return draw_samples(self._look(network, watch), classes.palette, classes.names)

@@ -27,7 +27,6 @@ from workers.segment.train_options import (
     Progress,
     Trained,
     TrainOptions,
-    choose_resolution,
     split_parts,
 )
 from workers.segment.training_contract import TrainRequest
@@ -146,12 +145,12 @@ def write_results(
     and writes nothing, for a network that is of no use.
     """
     folder = given.out
-    learning, held = split_parts(data, options)
+    _, held = split_parts(data, options)
     metrics, _ = measure_trained(trained, Pictures(held) if held else None)
     check_found(trained.network, metrics)
     draw_history(trained.history).save(folder / CURVES)
-    classes, resolution = data.classes, given.resolution or choose_resolution(learning)
-    segmenter = Segmenter(trained.network, classes.names, classes.palette, resolution, metrics)
+    shown = data.classes.names, data.classes.palette, trained.resolution
+    segmenter = Segmenter(trained.network, *shown, metrics)
     save_segmenter(segmenter, folder / SEGMENTER, given.half)
     (folder / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     return metrics

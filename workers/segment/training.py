@@ -29,6 +29,7 @@ from workers.segment.batches import Batch, Pictures, draw_batch, draw_order
 from workers.segment.fcn import FCN, start_from
 from workers.segment.labelled import LabelledPictures, Watch, watch_nothing
 from workers.segment.loss import balance, segmentation_loss, weigh_pixels
+from workers.segment.scores import ignore
 from workers.segment.train_options import (
     Diverged,
     Epoch,
@@ -126,7 +127,7 @@ class Training:
     def is_over(self) -> bool:
         return len(self.history) >= self.options.epochs * len(self.options.stages)
 
-    def advance(self, watch: Callable[[], None] = lambda: None) -> None:
+    def advance(self, watch: Callable[[], None] = ignore) -> None:
         """One step of the optimiser; `watch` is called between parts, and may raise."""
         self.network.train()
         self.frozen.eval()

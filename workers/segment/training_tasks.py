@@ -28,6 +28,7 @@ from workers.segment.loaded import SegmentWorker
 from workers.segment.metrics import Score
 from workers.segment.sample_pictures import Samples, draw_history, draw_progress
 from workers.segment.score_views import view_classes, view_measures
+from workers.segment.scores import ignore
 from workers.segment.segmenter_file import Segmenter, pack_segmenter
 from workers.segment.served import KIND
 from workers.segment.train import SAVE_EVERY
@@ -206,7 +207,7 @@ def describe(progress: Progress) -> str:
 
 
 def measure_trained(
-    trained: Trained, held: Pictures | None, watch: Callable[[], None] = lambda: None
+    trained: Trained, held: Pictures | None, watch: Callable[[], None] = ignore
 ) -> tuple[dict[str, float], Score | None]:
     """(the metrics, what they are of); without pictures held out, those of training alone."""
     metrics = {

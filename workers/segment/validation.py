@@ -10,13 +10,9 @@ from workers.segment.batches import Pictures
 from workers.segment.fcn import FCN
 from workers.segment.metrics import Score, count_pixels, measure
 from workers.segment.restore import restore_bands
-from workers.segment.scores import score_tiles
+from workers.segment.scores import ignore, score_tiles
 from workers.segment.sizes import scale_size, take_pixels
 from workers.segment.tiles import Tiling, choose_tiling, score_bands
-
-
-def ignore() -> None:
-    """Nobody watches."""
 
 
 def find_classes(
