@@ -20,10 +20,8 @@ BLANKS = (
     r"\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+"
 )
 # A capital sigma that ends a word has a small letter of its own, which the library does not know.
-LAST_SIGMA = (
-    r"(?<=[\p{Lu}\p{Ll}\p{Lt}\p{M}])Σ"
-    r"(?![\p{M}\p{Lm}\p{Sk}.:·'\x{2019}]*[\p{Lu}\p{Ll}\p{Lt}])"
-)
+CASED, SKIPPED = r"[\p{Lu}\p{Ll}\p{Lt}]", r"[\p{M}\p{Lm}\p{Sk}.:·'\x{2019}]*"
+LAST_SIGMA = rf"{CASED}{SKIPPED}\KΣ(?!{SKIPPED}{CASED})"
 # Between words; none of it is kept at either end of a text or where a line ends within.
 GAP = r"[^\p{L}\p{M}][^\p{L}]*"
 LINE_END = r"[\x0a-\x0d\x1c-\x1e\x{85}\x{2028}\x{2029}]"

@@ -75,6 +75,17 @@ def test_the_library_cuts_any_text_as_we_do(tokeniser: Tokeniser, text: str):
     assert [token for token, _ in library.pre_tokenizer.pre_tokenize_str(normal)] == tokens
 
 
+@pytest.mark.parametrize(
+    "text", ["\u0301Σ", "a\u0301\u0301Σ", "aΣ\u0301", "aΣ ΣΣ", "1Σ", "a.Σ"], ids=ascii
+)
+def test_a_sigma_is_the_last_of_a_word_if_a_letter_is_before_it(text: str):
+    tokeniser = Tokeniser(unit="characters")
+    library = load(tokeniser, ())
+    normal = library.normalizer.normalize_str(text)
+    tokens = [token for token, _ in library.pre_tokenizer.pre_tokenize_str(normal)]
+    assert tokens == cut(tokeniser, text)
+
+
 def test_greek_sigmas_at_the_end_of_words():
     tokeniser, text = Tokeniser(), "ΟΔΥΣΣΕΥΣ ΣΟΦΟΣ, ΟΣ. Σ ΑΣ'Γ"
     lexicon = Lexicon.build(tokeniser, cut(tokeniser, text), 100)
