@@ -25,7 +25,7 @@ from shared.settings import read_settings
 from shared.weights import locate
 from workers.runtime.images import decode
 from workers.segment.fields import DEFAULT_MODEL
-from workers.segment.looking import choose_best
+from workers.segment.scores import choose_best
 from workers.segment.sizes import take_pixels
 
 PHOTO = "china.jpg"
@@ -104,7 +104,7 @@ def look_at_whole(segmenting: Segmenting, content: bytes) -> np.ndarray:
     served = segmenting.worker.segmenters.open("bench", DEFAULT_MODEL)
     picture = decode(content)
     tile = take_pixels(picture, (picture.height, picture.width))
-    return choose_best(served.score(tile[None])[0])
+    return choose_best(served.score(tile[None])[0]).numpy()
 
 
 def read_memory(name: str) -> float:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from workers.runtime.run import InvalidInput
 from workers.segment.restore import Band, restore_bands
-from workers.segment.scores import ignore
+from workers.segment.scores import ignore, join_bands
 from workers.segment.served import Served
 from workers.segment.sizes import check_scores, scale_size, take_pixels
 from workers.segment.tiles import choose_tiling, count_tiles, score_bands
@@ -95,12 +95,5 @@ def find_mask(
     watch: Watch = ignore,
 ) -> np.ndarray:
     """The classes (H, W) uint8 of an RGB picture. Raises as `score_picture`."""
-    mask = np.empty((picture.height, picture.width), np.uint8)
-    for rows, columns, scores in score_picture(served, picture, resolution, watch):
-        mask[rows, columns] = choose_best(scores)
-    return mask
-
-
-def choose_best(scores: Tensor) -> np.ndarray:
-    """The classes (h, w) uint8 of scores (C, h, w); any class where they are not numbers."""
-    return scores.max(dim=0).indices.to(torch.uint8).numpy()  # faster than argmax
+    bands = score_picture(served, picture, resolution, watch)
+    return join_bands(bands, picture.height, picture.width).numpy()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from workers.segment.heat_maps import MAX_SIDE
+MAX_SIDE = 1024  # pixels
 
 
 class MeanMaps:

@@ -14,7 +14,6 @@ from workers.segment.draw import overlay, write_mask
 from workers.segment.heat_maps import write_heat_map
 from workers.segment.loaded import SegmentWorker
 from workers.segment.looking import (
-    choose_best,
     choose_size,
     count_together,
     score_picture,
@@ -23,6 +22,7 @@ from workers.segment.looking import (
 from workers.segment.mean_maps import MeanMaps
 from workers.segment.pixels_contract import Area, HeatMap, PixelsRequest, PixelsResult
 from workers.segment.restore import Band
+from workers.segment.scores import choose_best
 from workers.segment.served import Served
 from workers.segment.shapes import write_coco
 
@@ -123,7 +123,7 @@ def _answer(job: Opened, bands: Iterable[Band]) -> PixelsResult:
     maps = MeanMaps(job.classes, height, width) if request.heat_maps else None
     for rows, columns, scores in bands:
         job.run.raise_if_cancelled()
-        mask[rows, columns] = choose_best(scores)
+        mask[rows, columns] = choose_best(scores).numpy()
         if maps is not None:
             maps.add(rows, columns, scores)
     return PixelsResult(

@@ -10,7 +10,7 @@ from workers.segment.batches import Pictures
 from workers.segment.fcn import FCN
 from workers.segment.metrics import Score, count_pixels, measure
 from workers.segment.restore import restore_bands
-from workers.segment.scores import ignore, score_tiles
+from workers.segment.scores import ignore, join_bands, score_tiles
 from workers.segment.sizes import scale_size, take_pixels
 from workers.segment.tiles import Tiling, choose_tiling, score_bands
 
@@ -36,10 +36,7 @@ def find_classes(
     tiling = tiling or choose_tiling(network.config.classes)
     seen, own = scale_size(*picture.size, resolution), (picture.height, picture.width)
     bands = score_bands(score, take_pixels(picture, seen), tiling)
-    found = torch.empty(own, dtype=torch.uint8)
-    for rows, columns, scores in restore_bands(bands, seen, own):
-        found[rows, columns] = scores.max(dim=0).indices.to(torch.uint8)  # faster than argmax
-    return found
+    return join_bands(restore_bands(bands, seen, own), *own)
 
 
 def measure_network(

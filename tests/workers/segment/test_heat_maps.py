@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from workers.segment.heat_maps import write_heat_map
+from workers.segment.mean_maps import MeanMaps
 
 
 def read(content: bytes) -> np.ndarray:
@@ -35,6 +37,14 @@ def test_colours_grow_brighter_with_the_probability():
     assert shown[255] == pytest.approx([253, 231, 37], abs=1)
 
 
+def find_even(share: float, *size: int) -> Tensor:
+    """The map (h, w) of one of two classes, equally likely everywhere on a picture."""
+    scores = torch.tensor([share, 1 - share]).log().view(2, 1, 1).expand(2, *size)
+    maps = MeanMaps((0,), *size)
+    maps.add(slice(0, size[0]), slice(0, size[1]), scores)
+    return maps.find_means()[0]
+
+
 @pytest.mark.parametrize(
     ("size", "wanted"),
     [
@@ -47,12 +57,14 @@ def test_colours_grow_brighter_with_the_probability():
     ],
 )
 def test_the_longer_side_has_at_most_1024_pixels(size, wanted):
-    found = read(write_heat_map(torch.full(size, 0.6)))
+    found = read(write_heat_map(find_even(0.6, *size)))
     assert found.shape == wanted
     assert (found == 153).all()
 
 
 def test_what_is_made_smaller_is_averaged():
-    stripes = torch.zeros(2048, 2)
-    stripes[::2] = 1
-    assert (read(write_heat_map(stripes)) == 128).all()
+    stripes = torch.full((2, 2048, 2), -torch.inf)
+    stripes[0, ::2] = stripes[1, 1::2] = 0
+    maps = MeanMaps((0,), 2048, 2)
+    maps.add(slice(0, 2048), slice(0, 2), stripes)
+    assert (read(write_heat_map(maps.find_means()[0])) == 128).all()
