@@ -1,0 +1,1 @@
+"""The style worker: a photograph painted anew, in the manner of another picture."""
