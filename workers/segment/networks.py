@@ -15,7 +15,7 @@ from workers.segment.selfie import NAMES, SIDE
 from workers.segment.selfie_weights import load_selfie
 
 CAMVID = Path(__file__).with_name("published") / "fcn-8s-camvid.safetensors"  # of this package
-PULLED: dict[Published, tuple[str, ...]] = {  # files that are fetched by `atelier weights pull`
+PULLED: dict[str, tuple[str, ...]] = {  # files that are fetched by `atelier weights pull`
     "fcn-8s-camvid": (),
     "selfie": ("selfie.json", "selfie.bin"),
     "fcn-resnet50": (FILE,),
@@ -89,7 +89,7 @@ def load_published(name: Published, folder: Path) -> tuple[nn.Module, Facts]:
         ) from error
 
 
-def is_installed(name: Published, folder: Path) -> bool:
+def is_installed(name: str, folder: Path) -> bool:
     """Whether the files it needs beside the package are there, and intact."""
     try:
         for file in PULLED[name]:

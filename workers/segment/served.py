@@ -76,7 +76,7 @@ class PublishedNetworks(Mapping[str, Served]):
         """Without loading a network whose weights may not be there."""
         return OTHERS[name] if name in OTHERS else self[name]
 
-    def is_installed(self, name: Published) -> bool:
+    def is_installed(self, name: str) -> bool:
         return name in self._loaded or is_installed(name, self.folder)
 
 
