@@ -1,0 +1,54 @@
+"""What a process of the style worker keeps in memory."""
+
+from contextlib import suppress
+
+import torch
+
+from shared.blobs import Blobs
+from shared.contract import LONG, Task
+from shared.db import open_db
+from shared.settings import Settings
+from workers.runtime.devices import choose_device
+from workers.runtime.pretrained import MissingPretrained
+from workers.runtime.trained import TrainedModels
+from workers.style.features import Features, load_features
+from workers.style.fields import DEFAULT_MODEL, Network, Pooling
+from workers.style.served import Painters
+from workers.style.transfer_contract import TRANSFER
+
+WORKER = "style"  # its name in the registry of models
+DOT = torch.full((1, 3, 64, 64), 0.5)
+
+
+class StyleWorker:
+    """One object in each process; networks stay loaded once a job asked for them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.device = choose_device(settings.device)
+        self.sessions = open_db(settings.database, pool_size=2)
+        self.blobs = Blobs(settings.blobs, self.sessions)
+        self.models = TrainedModels(WORKER, self.sessions, self.blobs)
+        self.painters = Painters(self.models, self.device)
+        self._features: dict[tuple[Network, Pooling], Features] = {}
+
+    def features(self, network: Network, pooling: Pooling) -> Features:
+        """Loaded when they are first asked for. Raises MissingPretrained."""
+        key = network, pooling
+        if key not in self._features:
+            self._features[key] = load_features(*key, self.settings.weights, self.device)
+        return self._features[key]
+
+    def count_together(self, task: Task) -> int:
+        """How many jobs a process claims at once."""
+        if task is TRANSFER and self.device.type == "cpu":
+            return 1  # which is no faster with several pictures at once
+        return task.max_batch
+
+    def warm_up(self) -> None:
+        """What the first job of this process would wait for."""
+        with suppress(MissingPretrained):  # that job is told
+            if self.settings.queue.endswith(LONG):
+                self.features("vgg16", "max").look(DOT, ["relu5_1"])
+            else:
+                self.painters.published[DEFAULT_MODEL].paint(DOT)
