@@ -52,6 +52,7 @@ def _make_run(request: ObjectsRequest, place: int, picture: bytes) -> Run[Object
         report=_refuse,
         tell=_refuse,
         stop_requested=bool,
+        settle=_refuse,
     )
 
 

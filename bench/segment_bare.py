@@ -66,6 +66,7 @@ class Segmenting:
             report=_ignore,
             tell=_ignore,
             stop_requested=bool,
+            settle=_ignore,
         )
 
 

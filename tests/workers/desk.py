@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy.orm import Session
 
 from shared.contract import Message
 from shared.identifiers import new_id
-from workers.runtime.run import InvalidInput, JobError, Run
+from workers.runtime.run import Cancelled, InvalidInput, JobError, Run, Settled
 
 KEEP = 3600.0  # seconds that a file is kept
 LIMIT = 2**32  # bytes of a file
 
 W = TypeVar("W", bound=Any)  # a worker object: it has `sessions` and `blobs`
-Method = Callable[[Any, Sequence[Run[Any]]], Sequence[Message | JobError]]
+Method = Callable[[Any, Sequence[Run[Any]]], Sequence[Message | JobError | Settled]]
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Desk(Generic[W]):
     tenant: str = field(default_factory=new_id)
     steps: list[dict[str, Any]] = field(default_factory=list)  # the events of all jobs
     lines: list[dict[str, Any]] = field(default_factory=list)  # the parts of all answers
+    settled: dict[str, Message | JobError | Cancelled] = field(default_factory=dict)  # by job
     stops: Callable[[], bool] = lambda: False
 
     def add(self, content: bytes) -> str:
@@ -38,8 +40,9 @@ class Desk(Generic[W]):
             raise InvalidInput(f"The file {blob_id} is gone. Upload it again.") from error
 
     def make(self, request: Message) -> Run[Any]:
+        job_id = new_id()
         return Run(
-            job_id=new_id(),
+            job_id=job_id,
             tenant=self.tenant,
             request=request,
             read=self.read,
@@ -47,6 +50,7 @@ class Desk(Generic[W]):
             report=self.steps.append,
             tell=self.lines.extend,
             stop_requested=self.stops,
+            settle=partial(self.settled.__setitem__, job_id),
             key_id=7,
         )
 
@@ -55,25 +59,31 @@ class Desk(Generic[W]):
         method: Method,
         *requests: Message,
     ) -> list[Any]:
-        """The results of one batch, each after its effects, or the refusals."""
+        """The results of one batch, each after its effects, or the refusals; of one that was
+        cancelled what it kept."""
         runs = [self.make(request) for request in requests]
         answers = method(self.worker, runs)
         assert len(answers) == len(runs)
         return [self.finish(run, answer) for run, answer in zip(runs, answers, strict=True)]
 
-    def finish(self, run: Run[Any], answer: Message | JobError) -> Message | JobError:
+    def finish(
+        self, run: Run[Any], answer: Message | JobError | Settled
+    ) -> Message | JobError | None:
         """Record the outcome in a transaction of its own, with the effects of the job."""
-        if isinstance(answer, JobError):
-            return answer
+        ended = self.settled[run.job_id] if isinstance(answer, Settled) else answer
+        if isinstance(ended, Cancelled):
+            return run.kept
+        if isinstance(ended, JobError):
+            return ended
         try:
             with self.worker.sessions.begin() as session:
                 added = [fields for effect in run.effects if (fields := effect(session))]
         except JobError as refusal:
             return refusal
-        values = answer.model_dump(mode="json")
+        values = ended.model_dump(mode="json")
         for fields in added:
             values |= fields
-        return type(answer).model_validate(values)
+        return type(ended).model_validate(values)
 
     def do(
         self,

@@ -2,58 +2,39 @@
 
 import signal
 import time
-from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
 import structlog
 from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
 
 from shared.blobs import Blobs
 from shared.contract import Message, Task, list_sealed
 from shared.db import Sessions
-from shared.events import Event, Events, outcome_event
+from shared.events import Event, Events
 from shared.jobs import store
-from shared.jobs.machine import DEADLINE_EXCEEDED, State
+from shared.jobs.machine import State
 from shared.sealing import (
     Keyring,
     Tampered,
     WrongMasterKey,
-    forget_fields,
     open_fields,
     seal_fields,
 )
 from shared.settings import Settings
 from workers.runtime.heartbeat import Heartbeat
-from workers.runtime.run import Cancelled, Effect, InvalidInput, JobError, Run, TooLarge, tidy
+from workers.runtime.outcomes import Outcome, TimeLimit, explain, read_answer, write_outcome
+from workers.runtime.run import Cancelled, InvalidInput, JobError, Run, Settled
 
 log = structlog.get_logger()
 
-Method = Callable[[Sequence[Run[Any]]], Sequence[Message | JobError]]
+Method = Callable[[Sequence[Run[Any]]], Sequence[Message | JobError | Settled]]
 
 PROGRESS_EVERY = 0.2  # seconds between progress events of one job; previews always go out
 RECORD_FOR = 60.0  # seconds to try to record an outcome while the database is away
-
-
-class TimeLimit(BaseException):
-    """Raised in a worker method that takes too long; not an Exception, so it is not swallowed."""
-
-
-@dataclass
-class Outcome:
-    """How a job ended; state None means: hand it back, or nothing, if the claim is lost."""
-
-    state: State | None
-    result: dict[str, Any] | None = None
-    code: str | None = None
-    detail: str | None = None
-    effects: list[Effect] = field(default_factory=list)
-    request: dict[str, Any] | None = None  # what is kept of it, if not all
 
 
 class Executor:
@@ -71,15 +52,16 @@ class Executor:
         self.events, self.heartbeat = events, heartbeat
         self.keyring = Keyring(settings, sessions)
 
-    def run_next(self, task: Task, method: Method) -> int:
-        """Claim and finish a batch; how many jobs it had.
+    def run_next(self, task: Task, method: Method, together: int | None = None) -> int:
+        """Claim and finish a batch; how many jobs it had. `together`: at most, if not max_batch.
 
         A job that has lost a worker before is claimed alone, so it is followed by another claim.
         """
         done = 0
         while not self.heartbeat.stopping.is_set():
             with self.sessions.begin() as session:
-                claims = store.claim(session, task.name, task.max_batch, self.settings.lease)
+                size = together or task.max_batch
+                claims = store.claim(session, task.name, size, self.settings.lease)
             self._run_claims(task, method, claims)
             done += len(claims)
             if not (claims and claims[0].failures):
@@ -96,7 +78,7 @@ class Executor:
                 room=task.name,
             )
             outcomes = self._predict_all(task, method, claims)
-            self._record(claims, outcomes)
+            self._record(task, [claim for claim in claims if claim.id in outcomes], outcomes)
         finally:
             self.heartbeat.drop(claims)
 
@@ -117,7 +99,8 @@ class Executor:
                 outcomes[claim.id] = Outcome(State.FAILED, code="invalid_request", detail=detail)
         outcomes |= self._predict(task, method, runs)
         for claim in claims:
-            self._protect(task, claim, outcomes[claim.id])
+            if claim.id in outcomes:  # the others are settled
+                self._protect(task, claim, outcomes[claim.id])
         return outcomes
 
     def _protect(self, task: Task, claim: store.Claim, outcome: Outcome) -> None:
@@ -130,6 +113,7 @@ class Executor:
 
     def _predict(self, task: Task, method: Method, runs: list[Run[Any]]) -> dict[str, Outcome]:
         """Run the method; a batch that fails is halved until the job at fault is alone."""
+        runs = [run for run in runs if self.heartbeat.holds(run.job_id)]
         if not runs:
             return {}
         try:
@@ -138,9 +122,9 @@ class Executor:
             return self._read_answers(task, runs, answers)
         except (Exception, TimeLimit) as error:  # noqa: BLE001  (the one place that may)
             if len(runs) == 1:
-                return {
-                    runs[0].job_id: self._explain(task.name, runs[0].job_id, error, task.time_limit)
-                }
+                [run] = runs
+                order = self.heartbeat.order(run.job_id)
+                return {run.job_id: explain(task, run.job_id, error, order, run.kept)}
             log.info("batch split", task=task.name, size=len(runs), error=repr(error))
         half = len(runs) // 2
         for run in runs:
@@ -149,46 +133,33 @@ class Executor:
         return first | self._predict(task, method, runs[half:])
 
     def _read_answers(
-        self, task: Task, runs: list[Run[Any]], answers: Sequence[Message | JobError]
+        self, task: Task, runs: list[Run[Any]], answers: Sequence[Message | JobError | Settled]
     ) -> dict[str, Outcome]:
         if len(answers) != len(runs):
             raise TypeError(f"{task.name} answered {len(answers)} of {len(runs)} jobs")
-        outcomes = {}
-        for run, answer in zip(runs, answers, strict=True):
-            if isinstance(answer, JobError):
-                outcomes[run.job_id] = self._explain(task.name, run.job_id, answer)
-            elif isinstance(answer, task.result):
-                result = answer.model_dump(mode="json")
-                outcomes[run.job_id] = Outcome(State.SUCCEEDED, result, effects=run.effects)
-            else:
-                raise TypeError(f"{task.name} answered a {type(answer).__name__}")
-        return outcomes
+        open_ended = [
+            run.job_id
+            for run, answer in zip(runs, answers, strict=True)
+            if isinstance(answer, Settled) and self.heartbeat.holds(run.job_id)
+        ]
+        if open_ended:
+            raise TypeError(f"{task.name} has not settled {', '.join(open_ended)}")
+        return {
+            run.job_id: read_answer(task, run, answer, self.heartbeat.order(run.job_id))
+            for run, answer in zip(runs, answers, strict=True)
+            if not isinstance(answer, Settled)
+        }
 
-    def _explain(self, task: str, job_id: str, error: BaseException, limit: float = 0) -> Outcome:
-        if isinstance(error, Cancelled):
-            return self._explain_stop(job_id)
-        if isinstance(error, JobError):
-            return Outcome(State.FAILED, code=error.code, detail=str(error))
-        if isinstance(error, TimeLimit):
-            detail = f"The job ran longer than the {limit:g} s that {task} allows."
-            return Outcome(State.FAILED, code="time_limit", detail=detail)
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-            detail = "The job needs more memory than the worker has. Send a smaller input."
-            return Outcome(State.FAILED, code=TooLarge.code, detail=detail)
-        log.error("job failed", job=job_id, task=task, exc_info=error)
-        detail = f"The worker stopped on {type(error).__name__}; its log names this job's id."
-        return Outcome(State.FAILED, code="worker_error", detail=detail)
+    def _settle(
+        self, task: Task, claim: store.Claim, run: Run[Any], answer: Message | JobError | Cancelled
+    ) -> None:
+        """Record one job of a batch while the others go on; from then on it is not held."""
+        outcome = read_answer(task, run, answer, self.heartbeat.order(claim.id))
+        self._protect(task, claim, outcome)
+        self._record(task, [claim], {claim.id: outcome})
+        self.heartbeat.drop([claim])
 
-    def _explain_stop(self, job_id: str) -> Outcome:
-        order = self.heartbeat.order(job_id)
-        if order == "cancel":
-            return Outcome(State.CANCELLED)
-        if order == "late":
-            detail = "The job was still running at its deadline. Allow more time."
-            return Outcome(State.FAILED, code=DEADLINE_EXCEEDED, detail=detail)
-        return Outcome(None)
-
-    def _record(self, claims: list[store.Claim], outcomes: dict[str, Outcome]) -> None:
+    def _record(self, task: Task, claims: list[store.Claim], outcomes: dict[str, Outcome]) -> None:
         """Commit all outcomes with their effects; what is no longer held is discarded.
 
         An effect that raises fails its job alone: then each job gets a transaction of its own.
@@ -200,10 +171,10 @@ class Executor:
         except Exception as error:  # noqa: BLE001  (an effect may raise anything)
             if len(claims) > 1:
                 for claim in claims:
-                    self._record([claim], outcomes)
+                    self._record(task, [claim], outcomes)
             else:
                 (claim,) = claims
-                failed = self._explain(claim.task, claim.id, error)
+                failed = explain(task, claim.id, error)
                 failed.request = outcomes[claim.id].request
                 self._write(claims, {claim.id: failed})
 
@@ -214,7 +185,9 @@ class Executor:
         while True:
             try:
                 with self.sessions.begin() as session:
-                    written = [_finish(session, claim, outcomes[claim.id]) for claim in claims]
+                    written = [
+                        write_outcome(session, claim, outcomes[claim.id]) for claim in claims
+                    ]
                 break
             except OperationalError as error:  # locked, or away: the outcome is worth waiting for
                 if time.monotonic() > give_up_at:
@@ -247,7 +220,7 @@ class Executor:
             keep = claim.ttl + self.settings.max_deadline
             return self.blobs.add(claim.tenant, [content], keep, limit=2**32).id
 
-        return Run(
+        run: Run[Any] = Run(
             job_id=claim.id,
             tenant=claim.tenant,
             request=task.request.model_validate(self._open(task, claim)),
@@ -256,8 +229,10 @@ class Executor:
             report=report,
             tell=tell,
             stop_requested=lambda: self.heartbeat.order(claim.id) is not None,
+            settle=lambda answer: self._settle(task, claim, run, answer),
             key_id=claim.key_id,
         )
+        return run
 
     def _open(self, task: Task, claim: store.Claim) -> dict[str, Any]:
         names = list_sealed(task.request)
@@ -282,19 +257,3 @@ class Executor:
                 signal.setitimer(signal.ITIMER_REAL, 0)  # a signal just before this raises here
         finally:
             self.heartbeat.call_ends = None
-
-
-def _finish(session: Session, claim: store.Claim, outcome: Outcome) -> Event | None:
-    """Write one outcome; the event that tells of it, or None if the claim is no longer held."""
-    state, code, detail = outcome.state, outcome.code, tidy(outcome.detail)
-    if state is None:
-        released = store.release(session, claim)
-        forget_fields(session, [claim.id])  # if it was to be cancelled, it has ended
-        return Event(claim.id, "queued", {"reason": "worker stopped"}) if released else None
-    if not store.finish(session, claim, state, outcome.result, code, detail, outcome.request):
-        log.warning("late outcome discarded", job=claim.id)
-        return None
-    added = [fields for effect in outcome.effects if (fields := effect(session))]
-    if added:
-        store.replace_result(session, claim, {**(outcome.result or {}), **ChainMap(*added)})
-    return outcome_event(claim.id, state, code, detail)

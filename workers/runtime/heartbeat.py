@@ -58,6 +58,10 @@ class Heartbeat(threading.Thread):
             for claim in claims:
                 self._held.pop(claim.id, None)
 
+    def holds(self, job_id: str) -> bool:
+        with self._lock:
+            return job_id in self._held
+
     def order(self, job_id: str) -> str | None:
         """Why the job should stop now: cancel, late, lost or stop; None to go on."""
         held = self._held.get(job_id)

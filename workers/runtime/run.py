@@ -39,6 +39,13 @@ class Cancelled(Exception):
     """Raised inside a worker method once its job was cancelled or its deadline passed."""
 
 
+class Settled:
+    """Stands where the answer of a job would, whose outcome was recorded before the others'."""
+
+
+SETTLED = Settled()
+
+
 def tidy(detail: str | None) -> str | None:
     """The text of an error, shortened, without control characters: it may quote a file."""
     if detail is None:
@@ -61,6 +68,9 @@ class Run(Generic[R]):
     report: Callable[[dict[str, Any]], None]  # publishes one event
     tell: Callable[[list[dict[str, Any]]], None]  # publishes a part of the answer
     stop_requested: Callable[[], bool]
+    # Records the outcome while others of the batch go on; SETTLED is then the answer.
+    settle: Callable[[Message | JobError | Cancelled], None]
+    kept: Message | None = None  # the result that stays if the job is cancelled
     key_id: int | None = None  # the API key it was submitted with
     effects: list[Effect] = field(default_factory=list)
 

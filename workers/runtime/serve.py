@@ -76,7 +76,9 @@ def _register(app: Celery, task: Task, method: Callable[..., Any], loaded: list[
 
     @app.task(name=task.name, time_limit=hard_limit)
     def run() -> None:
-        loaded[0].executor.run_next(task, partial(method, loaded[0].worker))
+        worker = loaded[0].worker
+        count = getattr(worker, "count_together", None)  # what this machine should do at once
+        loaded[0].executor.run_next(task, partial(method, worker), count and count(task))
 
 
 def _load(name: str, worker_class: WorkerClass, settings: Settings) -> Loaded:

@@ -19,7 +19,7 @@ from workers.runtime.run import InvalidInput, JobError, Run, TooLarge
 
 
 def make_run() -> Run[Message]:
-    return Run("a", "ann", Message(), bytes.fromhex, bytes.hex, print, print, bool)
+    return Run("a", "ann", Message(), bytes.fromhex, bytes.hex, print, print, bool, print)
 
 
 def test_a_job_that_is_claimed_again_finds_its_folder(sessions: Sessions, tmp_path: Path):

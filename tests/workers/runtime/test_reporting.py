@@ -44,6 +44,7 @@ class Followers:
             report=self.events.append,
             tell=self.events.extend,
             stop_requested=lambda: self.leave,
+            settle=print,
         )
 
 
