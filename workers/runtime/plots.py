@@ -20,13 +20,20 @@ FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "WenQuanYi Micro Hei", "PingFang SC"
 Curve = tuple[Sequence[float], Sequence[float]]  # x, y
 
 
-def draw_curves(curves: Mapping[str, Curve], title: str, x: str, y: str) -> bytes:
-    """A PNG of one line for each name; a curve of one point is drawn as a dot."""
+def draw_curves(
+    curves: Mapping[str, Curve], title: str, x: str, y: str, logarithmic: bool = False
+) -> bytes:
+    """A PNG of one line for each name; a curve of one point is drawn as a dot.
+
+    On a logarithmic scale of y, what is not above 0 is left out.
+    """
     figure = Figure(SIZE, DPI, layout="constrained")
     axes = figure.add_subplot()
     for name, (xs, ys) in curves.items():
         axes.plot(xs, ys, label=_shorten(name), marker="o" if len(xs) < 2 else None)
     axes.set(title=title, xlabel=x, ylabel=y)
+    if logarithmic and any(max(ys) > 0 for _, ys in curves.values()):
+        axes.set_yscale("log", nonpositive="mask")
     axes.grid(alpha=0.3)
     if all(float(value).is_integer() for xs, _ in curves.values() for value in xs):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # half an epoch is none

@@ -19,6 +19,20 @@ def test_a_curve_is_drawn_also_if_it_has_one_point():
     assert (one != two).any()
 
 
+def test_a_logarithmic_scale_shows_what_falls_by_powers_of_ten():
+    """A line of ever smaller numbers is straight then, and nothing is said of zeros."""
+    steps, falling = list(range(5)), [10.0**-power for power in range(5)]
+    plain, other = (
+        read(draw_curves({"loss": (steps, falling)}, "", "step", "", logarithmic=log))
+        for log in (False, True)
+    )
+    assert (plain != other).any()
+    zeros = {"loss": ([0, 1], [0.0, 0.0])}
+    assert draw_curves(zeros, "", "", "", logarithmic=True) == draw_curves(zeros, "", "", "")
+    mixed = {"loss": ([0, 1, 2], [0.0, 1.0, 10.0]), **zeros, "other": ([0, 1], [0.0, 0.0])}
+    assert read(draw_curves(mixed, "", "", "", logarithmic=True)).std() > 0
+
+
 def test_words_are_drawn_as_they_are():
     """A dollar sign begins no formula, and a script without a font raises no warning."""
     assert read(draw_points(["a$b$", "_c", "\u4e2d"], [0, 1, 2], [2, 1, 0], "words")).std() > 0
