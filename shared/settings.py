@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     pool_start: Literal["auto", "fork", "spawn"] = "auto"  # of worker processes; CUDA needs spawn
     queue: str = ""  # set by `python -m workers.runtime`: which queue its processes serve
     torch_threads: int = 1
+    checkpoint_every: float = 10.0  # seconds between those that a training goes on from
     compile: bool = False  # the detectors that come with Atelier, by torch.compile; needs a g++
     worker_processes: int = 1  # processes per worker folder on this machine
     workers: str = ""  # which of them run here, comma-separated; empty: every worker found

@@ -75,7 +75,8 @@ def _train(worker: TextWorker, run: Run[EmbedTrainRequest]) -> EmbedTrainResult:
 
     def learn() -> EmbedTrainResult:
         words = len(lexicon.words)
-        trained = train_embedding(options, sentences, words, report, folder, worker.device)
+        how = (report, folder, worker.device, worker.settings.checkpoint_every)
+        trained = train_embedding(options, sentences, words, *how)
         return _keep(worker, run, lexicon, len(sentences.tokens), trained)
 
     return learn_on(run, folder, learn)

@@ -103,7 +103,8 @@ def _learn(
         draw = partial(draw_losses, *curves) if progress.losses else None
         reporter.report(progress.fraction, describe(progress), draw)
 
-    trained = train_network(lesson, report, folder, worker.device)
+    save_every = worker.settings.checkpoint_every
+    trained = train_network(lesson, report, folder, worker.device, save_every)
     metrics = measure(lesson, trained, worker.device, reporter.measure)
     check_learned(request.kind, metrics)
     network, corpus = trained.network, lesson.corpus

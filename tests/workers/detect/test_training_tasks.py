@@ -14,7 +14,6 @@ from shared.models import find_version
 from tests.workers.detect.coloured import SIZE, make_pictures, write_yolo
 from tests.workers.detect.desk import Desk
 from tests.workers.detect.labelled_files import VOC, YOLO, make_picture, make_zip
-from workers.detect import training_tasks
 from workers.detect.loaded import WORKER
 from workers.detect.objects_contract import ObjectsRequest
 from workers.detect.objects_tasks import objects
@@ -146,7 +145,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_stopped(
     sqlite_desk: Desk, squares: bytes, monkeypatch: pytest.MonkeyPatch
 ):
     desk = sqlite_desk
-    monkeypatch.setattr(training_tasks, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(desk.worker.settings, "checkpoint_every", 0.0)
     monkeypatch.setattr(training, "SAVING", 0)
     whole = desk.do(train, ask(desk, squares, held_out=0, epochs=4))
     desk.steps.clear()

@@ -150,7 +150,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_stopped(
     sqlite_desk: Desk, monkeypatch: pytest.MonkeyPatch, at_once: bool
 ):
     desk = sqlite_desk
-    monkeypatch.setattr(training_tasks, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(desk.worker.settings, "checkpoint_every", 0.0)
     monkeypatch.setattr(training, "SAVING", 0)
     request = ask(desk, RECTANGLES, epochs=4 if at_once else 2, at_once=at_once, stride=16)
     whole = desk.do(train, request)
