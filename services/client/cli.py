@@ -25,6 +25,11 @@ COMMANDS = {
         "app",
         "Give every pixel of photographs a class, train on your own.",
     ),
+    "style": (
+        "services.client.style_commands",
+        "app",
+        "Paint photographs in the manner of other pictures.",
+    ),
     "text": (
         "services.client.text_commands",
         "app",

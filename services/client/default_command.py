@@ -5,10 +5,11 @@ from typing import Any, ClassVar
 from typer.core import TyperGroup
 
 
-class PhotosOrCommand(TyperGroup):
-    """`default` is meant where no command is named."""
+class DefaultCommand(TyperGroup):
+    """`default` is meant where no command is named; `arguments` are what it takes."""
 
     default: ClassVar[str]
+    arguments: ClassVar[str] = "PHOTO..."
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or args[0] not in {*self.commands, *ctx.help_option_names}:
@@ -16,4 +17,4 @@ class PhotosOrCommand(TyperGroup):
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, _: Any) -> list[str]:
-        return ["PHOTO... [OPTIONS]", "|", "COMMAND [ARGS]..."]
+        return [f"{self.arguments} [OPTIONS]", "|", "COMMAND [ARGS]..."]

@@ -8,10 +8,10 @@ from services.client import (
     detect_stream_command,
     detect_training_commands,
 )
-from services.client.default_command import PhotosOrCommand
+from services.client.default_command import DefaultCommand
 
 
-class ObjectsOrCommand(PhotosOrCommand):
+class ObjectsOrCommand(DefaultCommand):
     default = "objects"
 
 

@@ -20,7 +20,7 @@ from services.client.detect_options import (
     Score,
     describe_look,
 )
-from services.client.folder_zip import send_video
+from services.client.folder_zip import send_pictures
 from services.client.job import JobEvent
 from services.client.requests import check_request
 from services.client.saved_files import check_writable, save_file
@@ -80,7 +80,7 @@ def stream(
         check_writable(save)
     lines = Lines()
     with connect() as client:
-        result = _follow(client, {"video": send_video(client, video), **options}, lines)
+        result = _follow(client, {"video": send_pictures(client, video), **options}, lines)
         lines.write_rest(client, result)
         if save:
             save_file(client, result["annotated"], save)

@@ -1,9 +1,9 @@
-"""Sends labelled pictures, or frames: a file as it is, a folder as a zip."""
+"""Sends many pictures: a file that holds them as it is, others as a zip."""
 
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -19,9 +19,9 @@ def send_folder(client: Client, data: Path) -> str:
     return _send(client, data, list_visible(data))
 
 
-def send_video(client: Client, video: Path) -> str:
-    """The blob id of a video, or of the zip of the pictures in a folder."""
-    return _send(client, video, [file for file in list_visible(video) if _is_picture(file)])
+def send_pictures(client: Client, source: Path) -> str:
+    """The blob id of a video or zip, or of the zip of the pictures in a folder and its folders."""
+    return _send(client, source, [file for file in list_visible(source) if is_picture(file)])
 
 
 def list_visible(folder: Path) -> list[Path]:
@@ -37,20 +37,25 @@ def _send(client: Client, source: Path, files: Sequence[Path]) -> str:
     if not files:
         missing = "no file" if source.is_dir() else "no such file or folder"
         raise leave(f"{source}: {missing}.", USAGE)
+    return send_files(client, {file: file.relative_to(source) for file in files})
+
+
+def send_files(client: Client, names: Mapping[Path, Path]) -> str:
+    """The blob id of the zip of files, each under the name it maps to."""
     with tempfile.NamedTemporaryFile(suffix=".zip") as packed:
-        _pack(source, files, Path(packed.name))
-        tell(f"Sending {len(files)} files.")
+        _pack(names, Path(packed.name))
+        tell(f"Sending {len(names)} files.")
         return str(client.upload(Path(packed.name))["id"])
 
 
-def _pack(folder: Path, files: Sequence[Path], packed: Path) -> None:
-    """Files under their paths below the folder; pictures, compressed already, as they are."""
+def _pack(names: Mapping[Path, Path], packed: Path) -> None:
+    """Pictures, which are compressed already, as they are."""
     console, quiet = Console(stderr=True), not sys.stderr.isatty()
     with zipfile.ZipFile(packed, "w", strict_timestamps=False) as archive:
-        for file in track(files, "packing", console=console, transient=True, disable=quiet):
-            form = zipfile.ZIP_STORED if _is_picture(file) else zipfile.ZIP_DEFLATED
-            archive.write(file, file.relative_to(folder), form)
+        for file in track(names, "packing", console=console, transient=True, disable=quiet):
+            form = zipfile.ZIP_STORED if is_picture(file) else zipfile.ZIP_DEFLATED
+            archive.write(file, names[file], form)
 
 
-def _is_picture(file: Path) -> bool:
+def is_picture(file: Path) -> bool:
     return file.suffix.lower() in SUFFIXES

@@ -6,7 +6,8 @@ from glob import glob
 from pathlib import Path
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-SEGMENTED = "segmented"  # the folder of what `atelier segment` draws: no photos
+# Folders of what `atelier segment` and `atelier style apply` draw: no photos.
+SEGMENTED, PAINTED = "segmented", "painted"
 
 
 class NothingFound(Exception):
@@ -16,7 +17,7 @@ class NothingFound(Exception):
 def find_photos(arguments: Iterable[str]) -> list[Path]:
     """Files as given, the pictures directly in folders, quoted globs; each once, in order.
 
-    Globs find nothing in folders called `segmented`, unless they name them.
+    Globs find nothing in folders called `segmented` or `painted`, unless they name them.
     """
     found: dict[Path, None] = {}
     for argument in arguments:
@@ -34,8 +35,8 @@ def _expand(argument: str) -> list[Path]:
     if path.is_dir():
         return sorted(file for file in path.iterdir() if _is_picture(file))
     files = [file for file in map(Path, sorted(glob(argument, recursive=True))) if file.is_file()]
-    wanted = SEGMENTED in path.parts  # by name
-    return [file for file in files if wanted or SEGMENTED not in file.parts]
+    drawn = {SEGMENTED, PAINTED}.difference(path.parts)
+    return [file for file in files if drawn.isdisjoint(file.parts)]
 
 
 def _is_picture(path: Path) -> bool:

@@ -1,6 +1,6 @@
 """Puts the files of a result where they are wanted."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,6 +22,24 @@ def check_writable(file: Path) -> None:
         trial.unlink()
     except OSError as error:
         raise leave(f"{file} cannot be written: {error.strerror}.", USAGE) from error
+
+
+def keep_files(
+    inputs: Iterable[Path], taken: Sequence[Path], replace: bool, option: str = "--out"
+) -> None:
+    """Ends the command before one of its inputs, or a file that may be the user's, is replaced.
+
+    `taken`: files that are there under names that the results will have, or may have.
+    """
+    given = {path.resolve() for path in inputs}
+    for file in taken:
+        if file.resolve() in given:
+            reason = f"{file} is a photo, and would be replaced: choose another {option}."
+            raise leave(reason, USAGE)
+    if taken and not replace:
+        more = f", and {len(taken) - 1} more" if len(taken) > 1 else ""
+        there = f"{taken[0]} is there already{more}"
+        raise leave(f"{there}: choose another {option}, or replace with --force.", USAGE)
 
 
 def is_folder(path: Path) -> bool:

@@ -7,10 +7,10 @@ from services.client import (
     segment_pixels_command,
     segment_training_commands,
 )
-from services.client.default_command import PhotosOrCommand
+from services.client.default_command import DefaultCommand
 
 
-class PixelsOrCommand(PhotosOrCommand):
+class PixelsOrCommand(DefaultCommand):
     default = "pixels"
 
 

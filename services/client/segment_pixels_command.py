@@ -1,7 +1,7 @@
 """`atelier segment pixels`, or `atelier segment` alone: a class for every pixel of photographs."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -11,14 +11,14 @@ import typer
 
 from services.client.batch import Batch, Outcome, Plan
 from services.client.client import Client
-from services.client.console import SOME_FAILED, USAGE, connect, format_json, leave
+from services.client.console import SOME_FAILED, connect, format_json
 from services.client.job import Job
 from services.client.options import Parallel
 from services.client.photo_jobs import find_or_leave, list_facts, run_batch
 from services.client.photos import SEGMENTED, name_results
 from services.client.report import Report
 from services.client.requests import check_request
-from services.client.saved_files import make_folder
+from services.client.saved_files import keep_files, make_folder
 from services.client.segment_options import Model, Resolution
 
 app = typer.Typer()
@@ -90,7 +90,7 @@ def pixels(
     options = {name: value for name, value in chosen.items() if value is not None}
     make_folder(out)
     places = name_results(found, out, "")
-    _keep_files(found, _list_taken(out, places.values(), options), force or out == FOLDER)
+    keep_files(found, _list_taken(out, places.values(), options), force or out == FOLDER)
 
     export = partial(_export, places) if as_json else None
     report = Report(len(found), "segment", partial(_describe, places), export, COLUMNS)
@@ -114,18 +114,6 @@ def _list_taken(folder: Path, places: Collection[Path], options: Mapping[str, An
     starts = tuple(f"{place.name}-heat-" for place in places if options["heat_maps"])
     files = sorted(folder.iterdir())
     return [file for file in files if file.name in names or file.name.startswith(starts)]
-
-
-def _keep_files(photos: Iterable[Path], taken: list[Path], replace: bool) -> None:
-    """Ends the command before a photo, or a file that may be the user's own, is replaced."""
-    inputs = {photo.resolve() for photo in photos}
-    for file in taken:
-        if file.resolve() in inputs:
-            raise leave(f"{file} is a photo, and would be replaced: choose another --out.", USAGE)
-    if taken and not replace:
-        more = f", and {len(taken) - 1} more" if len(taken) > 1 else ""
-        there = f"{taken[0]} is there already{more}"
-        raise leave(f"{there}: choose another --out, or replace with --force.", USAGE)
 
 
 def name_files(result: dict[str, Any], place: Path) -> dict[Path, str]:
