@@ -11,6 +11,7 @@ from tests.services.client.fake_api import KEY, FakeApi, serve_api
 from tests.services.client.fake_detect import FakeDetect
 from tests.services.client.fake_faces import FakeFaces
 from tests.services.client.fake_segment import FakeSegment
+from tests.services.client.fake_style import FakeStyle
 from tests.services.client.fake_text import FakeText
 from tests.services.client.fake_text_models import FakeTextModels
 
@@ -57,6 +58,12 @@ def faces(api: FakeApi) -> FakeFaces:
 def segment(api: FakeApi) -> FakeSegment:
     """The fake server answers the tasks on pixels as well."""
     return FakeSegment(api)
+
+
+@pytest.fixture
+def style(api: FakeApi) -> FakeStyle:
+    """The fake server paints as well."""
+    return FakeStyle(api)
 
 
 @pytest.fixture
