@@ -12,6 +12,7 @@ from workers.detect.nanodet import NanoDet
 from workers.detect.onnx_file import check_onnx, write_onnx
 from workers.detect.served import Served
 from workers.runtime.answers import answer_each
+from workers.runtime.onnx_export import make_file
 from workers.runtime.run import InvalidInput, JobError, Run
 
 
@@ -37,22 +38,11 @@ def _export(worker: DetectWorker, run: Run[ExportRequest]) -> ExportResult:
 
 
 def _write_onnx(run: Run[ExportRequest], served: Served) -> ExportResult:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "detector.onnx"
-        run.progress(0.0, "tracing")
-        write_onnx(served, path)
-        run.progress(0.5, "checking in onnxruntime")
-        checked = check_onnx(served, path)
-        run.progress(0.9, "saving")
-        content = path.read_bytes()
-        return _save(run, served.name, content, served.side, served.labels).model_copy(
-            update={
-                "inputs": checked.inputs,
-                "outputs": checked.outputs,
-                "box_difference": checked.box_difference,
-                "score_difference": checked.score_difference,
-            }
-        )
+    content, checked = make_file(
+        run, lambda path: write_onnx(served, path), lambda path: check_onnx(served, path)
+    )
+    saved = _save(run, served.name, content, served.side, served.labels)
+    return saved.model_copy(update=vars(checked))
 
 
 def _pack(served: Served) -> bytes:

@@ -7,7 +7,6 @@ from pathlib import Path
 from torch import Tensor
 
 from shared.settings import Settings
-from shared.weights import WeightsError
 from workers.detect.augment import Augmentation
 from workers.detect.average_precision import Evaluation, choose_threshold, draw_precision_recall
 from workers.detect.batches import Squares
@@ -18,7 +17,7 @@ from workers.detect.loaded import DetectWorker
 from workers.detect.sample_pictures import Samples, draw_history, draw_progress
 from workers.detect.served import KIND
 from workers.detect.suppression import Suppression
-from workers.detect.train import REPORT_EVERY, SAVE_EVERY, Training
+from workers.detect.train import REPORT_EVERY, Training
 from workers.detect.train_options import Diverged, Progress, Trained, TrainOptions, split_parts
 from workers.detect.training_contract import TrainRequest, TrainResult
 from workers.detect.training_memory import check_memory
@@ -29,7 +28,7 @@ from workers.runtime.answers import answer_each
 from workers.runtime.checkpoints import CHECKPOINT, learn_on, open_checkpoints
 from workers.runtime.efficientnet_lite import read_pretrained
 from workers.runtime.images import encode_jpeg
-from workers.runtime.pretrained import MissingPretrained
+from workers.runtime.pretrained import ask_for_pretrained
 from workers.runtime.reporting import Reporter
 from workers.runtime.run import InvalidInput, JobError, Run
 from workers.runtime.training import run_through
@@ -86,10 +85,8 @@ def read_trunk(request: TrainRequest, settings: Settings) -> dict[str, Tensor] |
     """The weights that the network starts with, if not by chance. Raises MissingPretrained."""
     if request.preset != "efficientnet-lite0" or not request.pretrained:
         return None
-    try:
+    with ask_for_pretrained():
         return read_pretrained(settings.weights)
-    except WeightsError as error:
-        raise MissingPretrained(f"{error} Or train with `pretrained` false.") from error
 
 
 def check_data(data: LabelledPictures, options: TrainOptions) -> None:
@@ -126,7 +123,8 @@ def _learn(
         reporter.report(progress.fraction, describe(progress), draw if progress.history else None)
 
     try:
-        trained = run_through(training, report, REPORT_EVERY, SAVE_EVERY)
+        save_every = worker.settings.checkpoint_every
+        trained = run_through(training, report, REPORT_EVERY, save_every)
     except Diverged as error:
         raise InvalidInput(f"{error} Nothing was kept.") from error
     trained.network.to(worker.device)

@@ -1,21 +1,25 @@
 """Files of networks that may come from outside: bounded, checked, refused by what is wrong."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from workers.runtime.run import InvalidInput
+from shared.blobs import Blobs
+from workers.runtime.run import InvalidInput, Run
+from workers.runtime.spool import spool
 
 MOST_HEADER = 2**22  # bytes: a thousand classes with long names, twice
 SHOWN = 80  # characters of a name in a text, which may be as long as the file
 SHOWN_OF_ERROR = 500
 
 A = TypeVar("A")
+T = TypeVar("T")
 
 
 def shorten(text: str, length: int = SHOWN) -> str:
@@ -66,6 +70,22 @@ def tell_faults(path: Path, what: str) -> Iterator[None]:
     except (ValueError, RecursionError) as error:  # the latter of JSON a thousand levels deep
         text = shorten(str(error).replace(str(path), "the file"), SHOWN_OF_ERROR)
         raise InvalidInput(f"This is no {what}: {text}") from error
+
+
+def load_sent(blobs: Blobs, run: Run[Any], most: int, what: str, load: Callable[[Path], T]) -> T:
+    """What `load` reads from the safetensors of at most `most` bytes that a job came with.
+
+    Raises InvalidInput ("This is no `what`: ...") where `load` raises ValueError; TooLarge,
+    Cancelled.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        with path.open("wb") as file:
+            spool(blobs, run, run.request.file, file, most)
+        run.progress(0.3, "reading the network")
+        with tell_faults(path, what):
+            check_header(path)
+            return load(path)
 
 
 def check_finite(network: nn.Module) -> None:

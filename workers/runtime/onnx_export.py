@@ -1,9 +1,11 @@
 """Networks as ONNX files for other programs, and what onnxruntime makes of them."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 import onnx
 import torch
@@ -11,7 +13,7 @@ from onnxruntime import InferenceSession, SessionOptions  # type: ignore[import-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workers.runtime.run import JobError, TooLarge
+from workers.runtime.run import JobError, Run, TooLarge
 
 OPSET = 18  # onnxruntime reads it from 1.14 on, TensorRT from 8.6 on
 INPUT = "pictures"
@@ -19,14 +21,43 @@ LARGEST = 2**31 - 2**24  # bytes of weights; protobuf, and so the file, ends at 
 BATCHES = (1, 3)  # pictures that the two are compared on
 CELLS = 8  # colours along a side of a picture made up
 SEED = 0
+TRACED, CHECKED = 0.3, 0.9  # of a job that writes a file
 
 N = TypeVar("N", bound=nn.Module)
+C = TypeVar("C")
+Shapes = dict[str, list[str | int]]  # by name; what may differ has a name in place of a size
 
 
 class NotEqual(JobError):
     """The exported network does not answer as the original does."""
 
     code = "parity"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What onnxruntime tells about a file, and how far its answers are from torch's at most."""
+
+    inputs: Shapes
+    outputs: Shapes
+    difference: float  # of a number in [0, 1]
+
+
+def make_file(
+    run: Run[Any], write: Callable[[Path], None], check: Callable[[Path], C]
+) -> tuple[bytes, C]:
+    """(the file that `write` writes, what `check` says of it), told step by step.
+
+    Raises Cancelled, and what the two raise.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        run.progress(0.0, "tracing")
+        write(path)
+        run.progress(TRACED, "checking in onnxruntime")
+        checked = check(path)
+        run.progress(CHECKED, "saving")
+        return path.read_bytes(), checked
 
 
 def copy_to_cpu(network: N) -> N:
@@ -40,13 +71,16 @@ def write_onnx(
     outputs: Sequence[str],
     about: Mapping[str, str],
     path: Path,
+    any_size: bool = False,
 ) -> None:
     """The call of a network, which is on the CPU and in eval, for any number of pictures at once.
 
-    It takes RGB pictures (B, 3, height, width) in [0, 1], of the one `size` (height, width), and
-    answers so many `outputs`. `about` becomes the file's metadata.
+    It takes RGB pictures (B, 3, height, width) in [0, 1], of the one `size` (height, width), or of
+    any where the network allows that, and answers so many `outputs`. `about` becomes the file's
+    metadata.
     """
     pictures = torch.zeros(2, 3, *size)  # of one, torch would make a constant
+    free = {0: "batch"} | ({2: "height", 3: "width"} if any_size else {})
     program = torch.onnx.export(
         network,
         (pictures,),
@@ -54,7 +88,7 @@ def write_onnx(
         opset_version=OPSET,
         input_names=[INPUT],
         output_names=list(outputs),
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        dynamic_shapes=({place: torch.export.Dim(name) for place, name in free.items()},),
         verbose=False,
     )
     if program is None:
@@ -87,9 +121,6 @@ def open_onnx(path: Path) -> InferenceSession:
 def run_onnx(session: InferenceSession, pictures: Tensor) -> list[Tensor]:
     """Its outputs, in their order."""
     return [torch.from_numpy(one) for one in session.run(None, {INPUT: pictures.numpy()})]
-
-
-Shapes = dict[str, list[str | int]]  # by name; a batch has a name in place of a size
 
 
 def list_shapes(session: InferenceSession) -> tuple[Shapes, Shapes]:

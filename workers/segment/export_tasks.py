@@ -1,11 +1,10 @@
 """Answers the jobs that take a segmentation network out, as a file for other programs."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from shared.models import ModelName
 from workers.runtime.answers import answer_each
+from workers.runtime.onnx_export import make_file
 from workers.runtime.run import InvalidInput, JobError, Run
 from workers.segment import networks
 from workers.segment.fields import DEFAULT_MODEL
@@ -13,8 +12,6 @@ from workers.segment.loaded import SegmentWorker
 from workers.segment.model_contract import ExportRequest, ExportResult
 from workers.segment.onnx_file import check_onnx, choose_size, write_onnx
 from workers.segment.served import Served
-
-TRACED, CHECKED = 0.3, 0.9  # of the whole job
 
 
 def export(
@@ -51,20 +48,12 @@ def check_own(name: str) -> None:
 
 def _write_onnx(run: Run[ExportRequest], served: Served) -> ExportResult:
     size = choose_size(served, run.request.height, run.request.width)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "segmenter.onnx"
-        run.progress(0.0, "tracing")
-        write_onnx(served, size, path)
-        run.progress(TRACED, "checking in onnxruntime")
-        checked = check_onnx(served, size, path, run.raise_if_cancelled)
-        run.progress(CHECKED, "saving")
-        return _save(run, served.name, path.read_bytes(), served.labels).model_copy(
-            update={
-                "inputs": checked.inputs,
-                "outputs": checked.outputs,
-                "difference": checked.difference,
-            }
-        )
+    content, checked = make_file(
+        run,
+        lambda path: write_onnx(served, size, path),
+        lambda path: check_onnx(served, size, path, run.raise_if_cancelled),
+    )
+    return _save(run, served.name, content, served.labels).model_copy(update=vars(checked))
 
 
 def _save(

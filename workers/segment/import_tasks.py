@@ -1,15 +1,12 @@
 """Answers the jobs that bring in segmentation networks that were trained elsewhere."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
 from workers.runtime.answers import answer_each
-from workers.runtime.network_file import check_finite, check_header, tell_faults
+from workers.runtime.network_file import check_finite, load_sent
 from workers.runtime.run import InvalidInput, JobError, Run
-from workers.runtime.spool import spool
 from workers.segment.loaded import SegmentWorker
 from workers.segment.model_contract import ImportRequest, ImportResult
 from workers.segment.scores import score_tiles
@@ -27,14 +24,9 @@ def bring_in(
 
 
 def _bring_in(worker: SegmentWorker, run: Run[ImportRequest]) -> ImportResult:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "file"
-        with path.open("wb") as file:
-            spool(worker.blobs, run, run.request.file, file, MOST_BYTES)
-        run.progress(0.3, "reading the network")
-        with tell_faults(path, "segmentation network of Atelier"):
-            check_header(path)
-            segmenter = load_segmenter(path)
+    segmenter = load_sent(
+        worker.blobs, run, MOST_BYTES, "segmentation network of Atelier", load_segmenter
+    )
     run.progress(0.6, "trying it out")
     try_out(segmenter)
     packed, facts = pack_segmenter(segmenter), segmenter.list_facts()

@@ -3,7 +3,6 @@
 import copy
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,8 +10,8 @@ from torch import Tensor, nn
 
 from workers.runtime import onnx_export
 from workers.runtime.onnx_export import (
+    Checked,
     NotEqual,
-    Shapes,
     check_bytes,
     copy_to_cpu,
     list_shapes,
@@ -32,15 +31,6 @@ LIMIT = 1e-3  # difference of a probability from torch's
 MOST_NUMBERS = 2**26
 
 Size = tuple[int, int]  # height, width
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What onnxruntime tells about a file, and how far its answers are from torch's at most."""
-
-    inputs: Shapes
-    outputs: Shapes
-    difference: float  # of a probability
 
 
 class Probabilities(nn.Module):

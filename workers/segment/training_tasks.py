@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from shared.settings import Settings
-from shared.weights import WeightsError
 from workers.runtime.answers import answer_each
 from workers.runtime.checkpoints import CHECKPOINT, learn_on, open_checkpoints
 from workers.runtime.images import encode_jpeg
-from workers.runtime.pretrained import MissingPretrained
+from workers.runtime.pretrained import ask_for_pretrained
 from workers.runtime.reporting import REPORT_EVERY, Reporter
 from workers.runtime.run import InvalidInput, JobError, Run
 from workers.runtime.training import run_through
@@ -31,7 +30,6 @@ from workers.segment.score_views import view_classes, view_measures
 from workers.segment.scores import ignore
 from workers.segment.segmenter_file import Segmenter, pack_segmenter
 from workers.segment.served import KIND
-from workers.segment.train import SAVE_EVERY
 from workers.segment.train_options import (
     Diverged,
     Progress,
@@ -111,10 +109,8 @@ def read_pretrained(request: TrainRequest, settings: Settings) -> dict[str, Tens
     """The weights that the encoder starts with, if not by chance. Raises MissingPretrained."""
     if not request.pretrained:
         return None
-    try:
+    with ask_for_pretrained():
         return read_encoder(request.encoder, settings.weights)
-    except WeightsError as error:
-        raise MissingPretrained(f"{error} Or train with `pretrained` false.") from error
 
 
 def check_data(data: LabelledPictures, options: TrainOptions) -> None:
@@ -168,7 +164,8 @@ def _learn(
         reporter.report(progress.fraction, describe(progress), draw if progress.history else None)
 
     try:
-        trained = run_through(training, report, REPORT_EVERY, SAVE_EVERY)
+        save_every = worker.settings.checkpoint_every
+        trained = run_through(training, report, REPORT_EVERY, save_every)
     except Diverged as error:
         raise InvalidInput(f"{error} Nothing was kept.") from error
     trained.network.to(worker.device)
