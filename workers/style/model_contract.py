@@ -14,8 +14,8 @@ class ModelsRequest(Message):
 
 class ModelView(Message):
     model: str
-    width: int = Field(description="Channels of its first layer.")
-    blocks: int = Field(description="Residual blocks.")
+    width: int | None = Field(description="Channels of its first layer; None: not installed.")
+    blocks: int | None = Field(description="Residual blocks.")
     installed: bool
     metrics: dict[str, Any]
     origin: dict[str, Any]

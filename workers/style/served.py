@@ -7,12 +7,13 @@ from typing import Any, get_args
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from workers.runtime.choice import Choice
 from workers.runtime.pretrained import MissingPretrained
 from workers.runtime.trained import TrainedModels
 from workers.style.fields import DEFAULT_MODEL, Published
-from workers.style.one_pass import OnePass
+from workers.style.one_pass import LEAST_SIDE, OnePass
 from workers.style.painter_file import Painter, load_painter, unpack_painter
 
 KIND = "painter"  # of all models of this worker in the registry
@@ -32,11 +33,16 @@ class Served:
 
     @torch.inference_mode()
     def paint(self, pixels: Tensor) -> Tensor:
-        """RGB (N, 3, h, w) in [0, 1], wherever it is -> the same, painted, on the CPU."""
+        """RGB (N, 3, h, w) in [0, 1], wherever it is -> the same size painted, on the CPU.
+
+        Of sides that are too short for the network, the border is repeated.
+        """
+        height, width = pixels.shape[2:]
+        short = max(0, LEAST_SIDE - width), max(0, LEAST_SIDE - height)
+        padded = F.pad(pixels, (0, short[0], 0, short[1]), mode="replicate")
         device = next(self.network.parameters()).device
-        placed = pixels.to(device, memory_format=torch.channels_last)
-        painted: Tensor = self.network(placed)
-        return painted.float().cpu()
+        painted: Tensor = self.network(padded.to(device, memory_format=torch.channels_last))
+        return painted[..., :height, :width].float().cpu()
 
 
 class PublishedPainters(Mapping[str, Served]):
@@ -65,11 +71,12 @@ class PublishedPainters(Mapping[str, Served]):
     def __len__(self) -> int:
         return len(get_args(Published))
 
-    def is_installed(self, name: str) -> bool:
+    def find(self, name: str) -> Served | None:
+        """None if it is not installed."""
         try:
-            return bool(self[name])
+            return self[name]
         except MissingPretrained:
-            return False
+            return None
 
     def _load(self, name: str) -> Painter:
         try:
