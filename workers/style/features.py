@@ -1,0 +1,144 @@
+"""What a VGG network sees in a picture: the maps of its layers, by their names."""
+
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from shared.weights import WeightsError, locate
+from workers.runtime import vgg16
+from workers.runtime.pretrained import MissingPretrained
+from workers.runtime.vgg16_weights import FILE, load_vgg16
+from workers.style.fields import Network, Pooling
+from workers.style.layers import list_layers
+from workers.style.winograd import Winograd, is_faster
+
+Convolution = tuple[Tensor, Tensor]  # a weight (O, I, 3, 3) and a bias (O,)
+Precision = Literal["float32", "bfloat16"]
+
+VGG19 = "vgg19.pth"  # its name in the catalogue of pretrained files
+# of ImageNet's pictures, red, green, blue in [0, 1], as torchvision trained its networks
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def ignore() -> None:
+    """What is called between layers by those who watch nothing."""
+
+
+class Features:
+    """A frozen network: gradients flow to the pixels alone."""
+
+    def __init__(
+        self,
+        network: Network,
+        pooling: Pooling,
+        convolutions: Sequence[Convolution],
+        mean: Sequence[float] = MEAN,
+        deviation: Sequence[float] = DEVIATION,
+        device: torch.device | None = None,
+    ) -> None:
+        """`convolutions`: all of the network, of any numbers of channels, in their order.
+
+        `mean` and `deviation`: of the pixels it was trained with, red, green, blue in [0, 1].
+        """
+        self.network, self.pooling, self.device = network, pooling, device or torch.device("cpu")
+        names = [name for name in list_layers(network) if name.startswith("conv")]
+        self.layers = {
+            name: FrozenLayer(weight.detach().to(self.device), bias.detach().to(self.device))
+            for name, (weight, bias) in zip(names, convolutions, strict=True)
+        }
+        self.mean = torch.tensor(mean, device=self.device).view(3, 1, 1)
+        self.deviation = torch.tensor(deviation, device=self.device).view(3, 1, 1)
+
+    def look(
+        self,
+        pixels: Tensor,
+        wanted: Collection[str],
+        precision: Precision = "float32",
+        watch: Callable[[], None] = ignore,
+    ) -> dict[str, Tensor]:
+        """Maps (N, C, h, w) by layer, of RGB pixels (N, 3, H, W) in [0, 1].
+
+        They have the precision asked for, and are channels_last. Nothing runs after the deepest
+        layer wanted. `watch` is called between layers, and on a CPU within large ones, forward
+        and backward; what it raises ends the pass.
+        """
+        maps = ((pixels - self.mean) / self.deviation).to(memory_format=torch.channels_last)
+        maps = maps.to(getattr(torch, precision))
+        names = list_layers(self.network)
+        found: dict[str, Tensor] = {}
+        for name in names[: 1 + max(names.index(one) for one in wanted)]:
+            watch()
+            maps = self._run(name, maps, wanted, watch)
+            if maps.requires_grad and maps.device.type == "cpu":
+                maps.register_hook(lambda _: watch())  # type: ignore[no-untyped-call]
+            if name in wanted:
+                found[name] = maps
+        return found
+
+    def _run(
+        self, name: str, maps: Tensor, wanted: Collection[str], watch: Callable[[], None]
+    ) -> Tensor:
+        kind, place = name[:4], name[4:]
+        if kind == "conv":
+            return self.layers[name].convolve(maps, name not in wanted, watch)
+        if kind == "relu":  # which a convolution whose own maps nobody wants has done
+            return F.relu(maps) if f"conv{place}" in wanted else maps
+        # a side of one pixel cannot be halved
+        window = min(2, maps.shape[2]), min(2, maps.shape[3])
+        return (F.max_pool2d if self.pooling == "max" else F.avg_pool2d)(maps, window)
+
+
+class FrozenLayer:
+    """A convolution on a border of zeros; forms of its filters are made when they are asked for."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        self.weight = weight.to(memory_format=torch.channels_last)
+        self.bias = bias
+
+    def convolve(self, maps: Tensor, rectify: bool, watch: Callable[[], None]) -> Tensor:
+        if maps.dtype == torch.bfloat16:
+            found = F.conv2d(maps, *self.halved, padding=1)
+        elif maps.device.type == "cpu" and is_faster(self.weight.shape, maps.shape):
+            return self.winograd.convolve(maps, rectify, watch)
+        else:
+            found = F.conv2d(maps, self.weight, self.bias, padding=1)
+        return F.relu_(found) if rectify else found
+
+    @cached_property
+    def winograd(self) -> Winograd:
+        return Winograd(self.weight, self.bias)
+
+    @cached_property
+    def halved(self) -> Convolution:
+        return self.weight.to(torch.bfloat16), self.bias.to(torch.bfloat16)
+
+
+def load_features(
+    network: Network, pooling: Pooling, folder: Path, device: torch.device
+) -> Features:
+    """The pretrained network, its activations made alike, ready to look.
+
+    `folder`: of the pulled files. Raises MissingPretrained, whose text names the command that
+    fetches what is missing.
+    """
+    try:
+        if network == "vgg16":
+            built = vgg16.VGG16()
+            load_vgg16(built, locate(FILE, folder))
+            pairs = read_convolutions(built.state_dict())
+            return Features(network, pooling, pairs, vgg16.MEAN, [1 / 255] * 3, device)
+        state = torch.load(locate(VGG19, folder), map_location="cpu", weights_only=True)
+        return Features(network, pooling, read_convolutions(state), device=device)
+    except (WeightsError, ValueError) as error:
+        raise MissingPretrained(str(error)) from error
+
+
+def read_convolutions(state: dict[str, Tensor]) -> list[Convolution]:
+    """Of the state of a VGG, in the order in which they run, without the classifier."""
+    weights = [name for name in state if name.endswith(".weight") and "classifier" not in name]
+    return [(state[name], state[name.removesuffix("weight") + "bias"]) for name in weights]

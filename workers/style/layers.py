@@ -1,0 +1,26 @@
+"""Names of the layers of VGG networks, by which a recipe says what is compared."""
+
+from collections.abc import Collection
+
+from workers.style.fields import Network
+
+# Convolutions of each stage (Simonyan and Zisserman, 2015, configurations D and E).
+DEPTHS: dict[Network, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+
+
+def list_layers(network: Network) -> tuple[str, ...]:
+    """conv1_1, relu1_1, conv1_2, relu1_2, pool1, conv2_1, ... pool5: in the order they run."""
+    names: list[str] = []
+    for stage, depth in enumerate(DEPTHS[network], start=1):
+        for place in range(1, depth + 1):
+            names += [f"conv{stage}_{place}", f"relu{stage}_{place}"]
+        names.append(f"pool{stage}")
+    return tuple(names)
+
+
+def check_layers(network: Network, names: Collection[str]) -> None:
+    """Raises ValueError that tells which name the network has no layer of, and what it has."""
+    known = list_layers(network)
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{network} has no layer {name!r}. It has {', '.join(known)}.")
