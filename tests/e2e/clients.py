@@ -22,9 +22,9 @@ PATIENCE = 250.0  # seconds; on a quiet machine every job here takes a few
 
 
 @contextmanager
-def run_worker(home: Path, worker: str) -> Iterator[Stack]:
-    """The stack of `atelier up` with this worker alone."""
-    weights = read_settings().weights
+def run_worker(home: Path, worker: str, weights: Path | None = None) -> Iterator[Stack]:
+    """The stack of `atelier up` with this worker alone, and the pretrained files of this folder."""
+    weights = weights or read_settings().weights
     with running_stack({"home": home, "workers": worker, "weights_dir": weights}) as stack:
         yield stack
 
