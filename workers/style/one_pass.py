@@ -44,8 +44,6 @@ class OnePass(nn.Module):
         self.blocks = nn.Sequential(*[Block(4 * width) for _ in range(config.blocks)])
         self.enlarge = nn.ModuleList([Enlarge(4 * width, 2 * width), Enlarge(2 * width, width)])
         self.head = make_convolution(width, 3, 9, bias=True)
-        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """RGB (N, 3, H, W) in [0, 1] -> the same size painted, in [0, 1].
@@ -53,11 +51,12 @@ class OnePass(nn.Module):
         Sides have LEAST_SIDE pixels or more; they need not be multiples of anything.
         """
         height, width = pixels.shape[2:]
-        maps = self.blocks(self.encoder((pixels - self.mean) / self.std))
+        maps: Tensor = self.blocks(self.encoder(normalise(pixels)))
         # a side of 7 was halved to 4, and 8 is cut to 7 again
         maps = self.enlarge[0](maps)[..., : (height + 1) // 2, : (width + 1) // 2]
         maps = self.enlarge[1](maps)[..., :height, :width]
-        return self.head(maps).sigmoid()
+        painted: Tensor = self.head(maps).sigmoid()
+        return painted
 
 
 class Block(nn.Module):
@@ -70,7 +69,8 @@ class Block(nn.Module):
         )
 
     def forward(self, maps: Tensor) -> Tensor:
-        return maps + self.layers(maps)
+        found: Tensor = self.layers(maps)
+        return found.add_(maps)
 
 
 class Enlarge(nn.Module):
@@ -108,9 +108,15 @@ class Enlarge(nn.Module):
         return torch.cat([one for row in rows for one in fold(row, dim=3)])
 
 
+def normalise(pixels: Tensor) -> Tensor:
+    """RGB (N, 3, H, W) in [0, 1] in steps of ImageNet's standard deviations, without its mean."""
+    mean, std = (pixels.new_tensor(one).view(3, 1, 1) for one in (MEAN, STD))
+    return (pixels - mean) / std
+
+
 def fold(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """Three weights along a side as two: (of what is before the middle, of what is after it)."""
-    first, middle, last = weight.split(1, dim)
+    first, middle, last = weight.chunk(3, dim)
     return torch.cat([first, middle + last], dim), torch.cat([first + middle, last], dim)
 
 
