@@ -1,8 +1,8 @@
 """What a VGG network sees in a picture: the maps of its layers, by their names."""
 
 from collections.abc import Callable, Collection, Sequence
-from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
 import torch
@@ -13,11 +13,11 @@ from shared.weights import WeightsError, locate
 from workers.runtime import vgg16
 from workers.runtime.pretrained import MissingPretrained
 from workers.runtime.vgg16_weights import FILE, load_vgg16
+from workers.style.convolution import Convolution, FrozenLayer
 from workers.style.fields import Network, Pooling
 from workers.style.layers import list_layers
-from workers.style.winograd import Winograd, is_faster
+from workers.style.levels import VGG16_LEVELS, draw_leaves, level
 
-Convolution = tuple[Tensor, Tensor]  # a weight (O, I, 3, 3) and a bias (O,)
 Precision = Literal["float32", "bfloat16"]
 
 VGG19 = "vgg19.pth"  # its name in the catalogue of pretrained files
@@ -93,31 +93,6 @@ class Features:
         return (F.max_pool2d if self.pooling == "max" else F.avg_pool2d)(maps, window)
 
 
-class FrozenLayer:
-    """A convolution on a border of zeros; forms of its filters are made when they are asked for."""
-
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        self.weight = weight.to(memory_format=torch.channels_last)
-        self.bias = bias
-
-    def convolve(self, maps: Tensor, rectify: bool, watch: Callable[[], None]) -> Tensor:
-        if maps.dtype == torch.bfloat16:
-            found = F.conv2d(maps, *self.halved, padding=1)
-        elif maps.device.type == "cpu" and is_faster(self.weight.shape, maps.shape):
-            return self.winograd.convolve(maps, rectify, watch)
-        else:
-            found = F.conv2d(maps, self.weight, self.bias, padding=1)
-        return F.relu_(found) if rectify else found
-
-    @cached_property
-    def winograd(self) -> Winograd:
-        return Winograd(self.weight, self.bias)
-
-    @cached_property
-    def halved(self) -> Convolution:
-        return self.weight.to(torch.bfloat16), self.bias.to(torch.bfloat16)
-
-
 def load_features(
     network: Network, pooling: Pooling, folder: Path, device: torch.device
 ) -> Features:
@@ -130,12 +105,22 @@ def load_features(
         if network == "vgg16":
             built = vgg16.VGG16()
             load_vgg16(built, locate(FILE, folder))
-            pairs = read_convolutions(built.state_dict())
-            return Features(network, pooling, pairs, vgg16.MEAN, [1 / 255] * 3, device)
+            levelled = level(read_convolutions(built.state_dict()), VGG16_LEVELS[pooling])
+            return Features(network, pooling, levelled, vgg16.MEAN, [1 / 255] * 3, device)
         state = torch.load(locate(VGG19, folder), map_location="cpu", weights_only=True)
-        return Features(network, pooling, read_convolutions(state), device=device)
+        found = read_convolutions(state)
+        means = measure_means(Features(network, pooling, found), [draw_leaves(0), draw_leaves(1)])
+        return Features(network, pooling, level(found, means), device=device)
     except (WeightsError, ValueError) as error:
         raise MissingPretrained(str(error)) from error
+
+
+@torch.inference_mode()
+def measure_means(features: Features, pictures: Sequence[Tensor]) -> list[float]:
+    """Of each ReLU in order: the mean of all it gives for RGB pictures (1, 3, H, W) in [0, 1]."""
+    names = [name for name in list_layers(features.network) if name.startswith("relu")]
+    seen = [features.look(picture, names) for picture in pictures]
+    return [fmean(maps[name].mean().item() for maps in seen) for name in names]
 
 
 def read_convolutions(state: dict[str, Tensor]) -> list[Convolution]:

@@ -5,7 +5,8 @@ from functools import lru_cache
 
 import torch
 
-from workers.style.features import FrozenLayer, Precision, ignore
+from workers.style.convolution import FrozenLayer
+from workers.style.features import Precision, ignore
 from workers.style.transfer_contract import Precision as Asked
 
 CLEARLY = 1.3  # times as fast: for less, nobody should lose digits

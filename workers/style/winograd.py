@@ -131,7 +131,7 @@ class _Block:
 
 
 def _list_blocks(count: int, height: int, width: int) -> Iterator[_Block]:
-    """All tiles of `count` pictures, in blocks of as many as are best; none is larger than the first."""
+    """All tiles of `count` pictures, in blocks; none is larger than the first."""
     rows, columns = -(-height // STEP), -(-width // STEP)
     most = max(1, TILES * torch.get_num_threads() // count)
     across = -(-columns // -(-columns // most))  # of parts about as wide as each other

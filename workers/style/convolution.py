@@ -1,0 +1,37 @@
+"""A convolution that is never trained, in the form that is fastest where it runs."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from workers.style.winograd import Winograd, is_faster
+
+Convolution = tuple[Tensor, Tensor]  # a weight (O, I, 3, 3) and a bias (O,)
+
+
+class FrozenLayer:
+    """A convolution on a border of zeros; forms of its filters are made when they are asked for."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        self.weight = weight.to(memory_format=torch.channels_last)
+        self.bias = bias
+
+    def convolve(self, maps: Tensor, rectify: bool, watch: Callable[[], None]) -> Tensor:
+        if maps.dtype == torch.bfloat16:
+            found = F.conv2d(maps, *self.halved, padding=1)
+        elif maps.device.type == "cpu" and is_faster(self.weight.shape, maps.shape):
+            return self.winograd.convolve(maps, rectify, watch)
+        else:
+            found = F.conv2d(maps, self.weight, self.bias, padding=1)
+        return F.relu_(found) if rectify else found
+
+    @cached_property
+    def winograd(self) -> Winograd:
+        return Winograd(self.weight, self.bias)
+
+    @cached_property
+    def halved(self) -> Convolution:
+        return self.weight.to(torch.bfloat16), self.bias.to(torch.bfloat16)
