@@ -1,6 +1,7 @@
 """What a VGG network sees in a picture: the maps of its layers, by their names."""
 
 from collections.abc import Callable, Collection, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -105,7 +106,7 @@ def load_features(
         if network == "vgg16":
             built = vgg16.VGG16()
             load_vgg16(built, locate(FILE, folder))
-            levelled = level(read_convolutions(built.state_dict()), VGG16_LEVELS[pooling])
+            levelled = level(read_convolutions(built.state_dict()), chain(*VGG16_LEVELS[pooling]))
             return Features(network, pooling, levelled, vgg16.MEAN, [1 / 255] * 3, device)
         state = torch.load(locate(VGG19, folder), map_location="cpu", weights_only=True)
         found = read_convolutions(state)

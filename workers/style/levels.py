@@ -4,7 +4,7 @@ Gatys, Ecker and Bethge (2016) scale the weights so. A network of ReLUs and pool
 function but for a factor a layer, and one set of weights of losses suits all layers, and networks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -14,50 +14,35 @@ from torch import Tensor
 from workers.style.convolution import Convolution
 from workers.style.fields import Pooling
 
-# Of vgg16's ReLUs in their order, on eight photographs, the longer side of 256 pixels.
-VGG16_LEVELS: dict[Pooling, tuple[float, ...]] = {
+# Of vgg16's ReLUs, by stages, on eight photographs whose longer side has 256 pixels.
+VGG16_LEVELS: dict[Pooling, tuple[tuple[float, ...], ...]] = {
     "max": (
-        24.46,
-        125.8,
-        201.6,
-        223.4,
-        291.9,
-        307.4,
-        210.5,
-        172.3,
-        99.56,
-        25.56,
-        27.08,
-        11.97,
-        1.199,
+        (24.46, 125.8),
+        (201.6, 223.4),
+        (291.9, 307.4, 210.5),
+        (172.3, 99.56, 25.56),
+        (27.08, 11.97, 1.199),
     ),
     "average": (
-        24.46,
-        125.8,
-        158.9,
-        181.8,
-        167.2,
-        169.7,
-        112.5,
-        59.7,
-        31.07,
-        8.142,
-        4.827,
-        1.864,
-        0.2173,
+        (24.46, 125.8),
+        (158.9, 181.8),
+        (167.2, 169.7, 112.5),
+        (59.7, 31.07, 8.142),
+        (4.827, 1.864, 0.2173),
     ),
 }
 SIDE = 224  # pixels of a picture that is made up
 LEAVES, SMALLEST, LARGEST = 2000, 3.0, 200.0  # and its discs: how many, their radii in half pixels
 
 
-def level(convolutions: Sequence[Convolution], means: Sequence[float]) -> list[Convolution]:
+def level(convolutions: Sequence[Convolution], means: Iterable[float]) -> list[Convolution]:
     """The same network, whose ReLUs give 1 in the mean where they gave `means`."""
-    before = [1.0, *means[:-1]]
-    return [
-        (weight * (last / mean), bias / mean)
-        for (weight, bias), last, mean in zip(convolutions, before, means, strict=True)
-    ]
+    levelled: list[Convolution] = []
+    before = 1.0
+    for (weight, bias), mean in zip(convolutions, means, strict=True):
+        levelled.append((weight * (before / mean), bias / mean))
+        before = mean
+    return levelled
 
 
 def draw_leaves(seed: int) -> Tensor:

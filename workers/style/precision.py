@@ -16,14 +16,15 @@ TRIES = 3
 
 
 def choose_precision(asked: Asked, device: torch.device) -> Precision:
-    """auto: bfloat16 if it is clearly faster on this device, which is measured once a process."""
+    """auto: bfloat16 if it is clearly faster on this device."""
     if asked != "auto":
         return asked
-    return "bfloat16" if _is_clearly_faster(device) else "float32"
+    return "bfloat16" if is_bfloat16_faster(device) else "float32"
 
 
 @lru_cache
-def _is_clearly_faster(device: torch.device) -> bool:
+def is_bfloat16_faster(device: torch.device) -> bool:
+    """Clearly, for a convolution; it is measured once in a process."""
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return False
     return time_convolution("float32", device) > CLEARLY * time_convolution("bfloat16", device)

@@ -1,0 +1,29 @@
+"""Layers are named as the papers name them."""
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import vgg16, vgg19
+
+from workers.style.layers import check_layers, list_layers
+
+
+def test_vgg16_has_thirteen_convolutions_in_five_stages():
+    names = list_layers("vgg16")
+    assert names[:6] == ("conv1_1", "relu1_1", "conv1_2", "relu1_2", "pool1", "conv2_1")
+    assert names[-3:] == ("conv5_3", "relu5_3", "pool5")
+    assert sum(name.startswith("conv") for name in names) == 13
+
+
+@pytest.mark.parametrize(("network", "build"), [("vgg16", vgg16), ("vgg19", vgg19)])
+def test_the_kinds_of_layers_follow_each_other_as_torchvisions(network, build):
+    kinds = {nn.Conv2d: "conv", nn.ReLU: "relu", nn.MaxPool2d: "pool"}
+    with torch.device("meta"):  # weights are of no interest
+        theirs = [kinds[type(module)] for module in build().features]
+    assert [name[:4] for name in list_layers(network)] == theirs
+
+
+def test_a_layer_that_is_not_there_is_named_with_those_that_are():
+    check_layers("vgg19", ["conv5_4", "pool1"])
+    with pytest.raises(ValueError, match=r"vgg16 has no layer 'conv5_4'. It has conv1_1, .*pool5"):
+        check_layers("vgg16", ["relu1_1", "conv5_4"])

@@ -1,0 +1,104 @@
+"""Winograd's convolutions are torch's, in fewer multiplications."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from workers.style import winograd
+from workers.style.features import ignore
+from workers.style.winograd import Winograd
+
+
+def draw_layer(inputs, outputs, dtype=torch.float32, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(outputs, inputs, 3, 3, generator=generator, dtype=dtype)
+    return weight / inputs**0.5, torch.randn(outputs, generator=generator, dtype=dtype)
+
+
+def run(convolve, pixels, rectify):
+    """What it gives and the gradient of a sum of squares, for pixels."""
+    pixels = pixels.clone(memory_format=torch.preserve_format).requires_grad_()
+    found = convolve(pixels)
+    if rectify is not None:
+        found = F.relu(found) if rectify else found
+    found.square().sum().backward()
+    return found, pixels.grad
+
+
+def check_equal(count, height, width, rectify=True, layout=torch.channels_last):
+    weight, bias = draw_layer(3, 5)
+    pixels = torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(1))
+    pixels = pixels.to(memory_format=layout)
+    layer = Winograd(weight, bias)
+    ours = run(lambda seen: layer.convolve(seen, rectify, ignore), pixels, None)
+    theirs = run(lambda seen: F.conv2d(seen, weight, bias, padding=1), pixels, rectify)
+    for own, other in zip(ours, theirs, strict=True):
+        assert (own - other).abs().max() < 1e-5 * other.abs().max().clamp(min=1)
+    assert ours[0].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("rectify", [False, True])
+def test_all_small_sizes_equal_torchs(rectify):
+    for side in range(1, 41):
+        check_equal(1, side, 41 - side, rectify)
+
+
+@pytest.mark.parametrize(
+    ("count", "height", "width"),
+    [(2, 39, 17), (3, 1, 1), (5, 33, 70), (1, 9, 1030), (200, 5, 6)],
+    ids=str,
+)
+def test_batches_and_several_blocks_equal_torchs(count, height, width):
+    check_equal(count, height, width)
+
+
+def test_pixels_may_lie_in_planes():
+    check_equal(2, 13, 22, layout=torch.contiguous_format)
+
+
+@pytest.mark.parametrize("tiles", [1, 3, 1000])
+def test_the_size_of_blocks_changes_nothing(tiles, monkeypatch):
+    monkeypatch.setattr(winograd, "TILES", tiles)
+    check_equal(2, 21, 30)
+
+
+@pytest.mark.parametrize("rectify", [False, True])
+def test_the_gradient_is_right(rectify):
+    weight, bias = draw_layer(2, 3, torch.float64)
+    layer = Winograd(weight, bias)
+    pixels = torch.randn(1, 2, 5, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: layer.convolve(x, rectify, ignore), pixels)
+
+
+def test_errors_are_those_of_rounding_with_many_channels():
+    weight, bias = draw_layer(256, 256)
+    pixels = torch.randn(1, 256, 24, 24).relu()
+    exact = F.conv2d(pixels.double(), weight.double(), bias.double(), padding=1)
+    found = Winograd(weight, bias).convolve(pixels, False, ignore)
+    assert (found - exact).abs().max() < 1e-5 * exact.abs().max()
+
+
+class Stop(Exception):
+    """What a job's watch raises."""
+
+
+def stop_after(calls):
+    left = iter(range(calls))
+
+    def watch():
+        if next(left, None) is None:
+            raise Stop
+
+    return watch
+
+
+def test_a_watch_stops_it_between_blocks_forward_and_backward():
+    layer = Winograd(*draw_layer(3, 5))
+    pixels = torch.zeros(1, 3, 100, 500, requires_grad=True)  # 25 rows of 125 tiles
+    with pytest.raises(Stop):
+        layer.convolve(pixels, True, stop_after(24))
+    found = layer.convolve(pixels, True, stop_after(49))
+    with pytest.raises(Stop):
+        found.sum().backward()
+    assert pixels.grad is None
+    layer.convolve(pixels, True, stop_after(50)).sum().backward()
