@@ -72,9 +72,9 @@ def pixels(
 
     Saves PHOTO-mask.png, whose indices are the classes, and PHOTO-overlay.jpg; if they are asked
     for PHOTO-heat-NAME.png and PHOTO-shapes.json. Only in the folder segmented are earlier ones
-    replaced, and a photo never is. Ends with 0 if all succeeded, 1 if some failed, 2 if there is
-    nothing to do or a file in the way, 3 without a server or a valid key, and 130 after Ctrl-C,
-    which cancels what is under way.
+    of a photo replaced or deleted, and a photo never is. Ends with 0 if all succeeded, 1 if some
+    failed, 2 if there is nothing to do or a file in the way, 3 without a server or a valid key,
+    and 130 after Ctrl-C, which cancels what is under way.
     """
     found = find_or_leave(photos)
     chosen = {
@@ -92,13 +92,14 @@ def pixels(
     places = name_results(found, out, "")
     keep_files(found, _list_taken(out, places.values(), options), force or out == FOLDER)
 
+    tidied = out == FOLDER and out.resolve() not in {photo.resolve().parent for photo in found}
     export = partial(_export, places) if as_json else None
     report = Report(len(found), "segment", partial(_describe, places), export, COLUMNS)
     with connect() as client:
         plan = Plan(
             TASK,
             lambda blob_id: {"picture": blob_id, **options},
-            save=lambda photo, job: _save(client, _read(job), places[photo]),
+            save=lambda photo, job: _save(client, _read(job), places[photo], tidied),
         )
         run_batch(Batch(client, plan, min(parallel, len(found))), found, report)
     report.finish()
@@ -139,10 +140,25 @@ def _list_files(result: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
     yield "shapes.json", result["shapes"]
 
 
-def _save(client: Client, result: dict[str, Any], place: Path) -> Path:
-    """All files of a result; answers with the mask's."""
-    files = [client.download(blob_id, file) for file, blob_id in name_files(result, place).items()]
+def _save(client: Client, result: dict[str, Any], place: Path, tidied: bool) -> Path:
+    """All files of a result; answers with the mask's.
+
+    `tidied`: nothing but results is in the folder, so earlier ones of the photo are deleted.
+    """
+    names = name_files(result, place)
+    if tidied:
+        for file in _list_optional(place).difference(names):
+            file.unlink()
+    files = [client.download(blob_id, file) for file, blob_id in names.items()]
     return files[0]
+
+
+def _list_optional(place: Path) -> set[Path]:
+    """What is there of the files that not every result has; other photos' masks are none."""
+    ours = re.compile(
+        re.escape(place.name) + r"-(overlay\.jpg|shapes\.json|heat-.*(?<!-mask)\.png)"
+    )
+    return {file for file in place.parent.iterdir() if ours.fullmatch(file.name)}
 
 
 def _describe(places: dict[Path, Path], outcome: Outcome) -> str:

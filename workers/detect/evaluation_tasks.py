@@ -30,7 +30,7 @@ from workers.detect.training_contract import (
 from workers.detect.validation import count_scores, count_together, pick
 from workers.detect.yolo import Yolo
 from workers.runtime.answers import answer_each
-from workers.runtime.near_names import name_near
+from workers.runtime.near_names import tell_near
 from workers.runtime.run import InvalidInput, JobError, Run, TooLarge
 
 SURE = 0.5  # the score from which a detector is sure
@@ -74,7 +74,7 @@ def check_labels(served: Served, data: LabelledPictures) -> None:
     named = ", ".join(repr(name[:200]) for name in odd[:10])
     raise InvalidInput(
         f"{served.name} does not know these labels: {named}. Rename them to its own, or choose "
-        f"another model. It knows: {name_near(odd, served.labels)}."
+        f"another model. {tell_near(odd, served.labels)}"
     )
 
 

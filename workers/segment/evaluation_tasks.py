@@ -11,7 +11,7 @@ from torch import Tensor
 from workers.runtime.answers import answer_each
 from workers.runtime.clock import Clock
 from workers.runtime.images import encode_jpeg
-from workers.runtime.near_names import name_near
+from workers.runtime.near_names import tell_near
 from workers.runtime.reporting import REPORT_EVERY
 from workers.runtime.run import InvalidInput, JobError, Run, TooLarge
 from workers.segment.confusion_picture import draw_confusion
@@ -93,7 +93,7 @@ def match_classes(served: Served, data: LabelledPictures) -> np.ndarray:
         raise InvalidInput(
             f"{served.name} does not know these classes of the masks: {named}. Call them in "
             "classes.json as it does, make their index void there, or choose another model. "
-            f"It knows: {name_near([*same, *odd], served.labels)}."
+            + tell_near([*same, *odd], served.labels)
         )
     return table
 

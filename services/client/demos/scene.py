@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from services.client.client import Client
-from services.client.job import Job
+from services.client.job import Job, JobEvent
 
 PATIENCE = 10.0  # seconds for a job that undoes another
 
@@ -54,8 +54,12 @@ def run_job(
     task: str,
     fields: Mapping[str, Any],
     files: Mapping[str, Path | list[Path]] | None = None,
+    on_event: Callable[[JobEvent], None] | None = None,
 ) -> tuple[dict[str, Any], float]:
-    """(the result, seconds it took). Ctrl-C cancels the job. Raises DemoFailed."""
+    """(the result, seconds it took). Ctrl-C cancels the job. Raises DemoFailed.
+
+    `on_event` is told what happens to the job as it happens.
+    """
     started = time.monotonic()
     client, key = scene.client, uuid4().hex
 
@@ -65,7 +69,11 @@ def run_job(
         return client.submit(task, fields, idempotency_key=key)
 
     try:
-        job = client.wait(submit().id)
+        job = submit()
+        if on_event:
+            for event in client.events(job.id):
+                on_event(event)
+        job = client.wait(job.id)
     except KeyboardInterrupt:  # perhaps it was not accepted yet: the same key gives the same job
         client.cancel(submit().id)
         raise

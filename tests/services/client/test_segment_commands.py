@@ -162,6 +162,31 @@ def test_the_default_folder_may_be_written_again_and_is_never_looked_at(
     }
 
 
+def test_in_the_default_folder_no_earlier_result_of_a_photo_stays(
+    run: CliRunner, segment: FakeSegment
+) -> None:
+    drawn = ["--heat-maps", "--shapes", "rle"]
+    assert run.invoke(app, ["segment", "photos", *drawn]).exit_code == 0
+    of_b = {name for name in read_all("segmented") if name.startswith("b")}
+    Path("segmented/a-heat-mask-mask.png").write_bytes(b"of a photo called a-heat-mask")
+    Path("segmented/a-notes.txt").write_bytes(b"notes")
+    segment.shown[b"a.jpg"] = ["Sky"]
+    asked = ["segment", "photos/a.jpg", "--no-overlay", "--heat-maps"]
+    assert run.invoke(app, asked).exit_code == 0
+    kept = {"a-mask.png", "a-heat-Sky.png", "a-heat-mask-mask.png", "a-notes.txt"}
+    assert set(read_all("segmented")) == {*kept, *of_b}
+
+
+@pytest.mark.usefixtures("segment")
+@pytest.mark.parametrize("out", ["out", "segmented"])
+def test_elsewhere_and_beside_photos_nothing_is_deleted(run: CliRunner, out: str) -> None:
+    assert run.invoke(app, ["segment", "photos/a.jpg", "--out", out]).exit_code == 0
+    asked = ["segment", "photos/a.jpg", f"{out}/a-overlay.jpg", "--no-overlay", "--force"]
+    result = run.invoke(app, [*asked, "--out", out])
+    assert result.exit_code == 0, result.output
+    assert "a-overlay.jpg" in read_all(out)
+
+
 OWN = b"drawn by hand"
 
 
