@@ -54,6 +54,13 @@ def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
     return file.getvalue()
 
 
+def encode_png(image: Image.Image) -> bytes:
+    """The PNG file of a picture of any mode, which keeps every pixel as it is."""
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
 def check_jpeg_size(width: int, height: int) -> None:
     """Raises InvalidInput if a side has more pixels than a JPEG can have."""
     if max(width, height) > MAX_JPEG_SIDE:

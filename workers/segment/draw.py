@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from io import BytesIO
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from workers.runtime.images import encode_png
 from workers.segment.fields import Colour
 from workers.segment.metrics import VOID
 
@@ -18,9 +18,7 @@ def write_mask(mask: np.ndarray, palette: Sequence[Colour]) -> bytes:
     """The PNG of classes (H, W) uint8: its indices are the classes, its colours the palette."""
     image = Image.fromarray(mask)
     image.putpalette(_fill_palette(palette).ravel().tolist())
-    file = BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    return encode_png(image)
 
 
 def overlay(

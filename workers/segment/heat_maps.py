@@ -1,12 +1,13 @@
 """Probabilities as pictures that programs read as numbers and people see as colours."""
 
 from functools import lru_cache
-from io import BytesIO
 
 import matplotlib
 import numpy as np
 from PIL import Image
 from torch import Tensor
+
+from workers.runtime.images import encode_png
 
 COLOURS = "viridis"  # of matplotlib; as far apart to the eye as the numbers are
 
@@ -18,9 +19,7 @@ def write_heat_map(probabilities: Tensor) -> bytes:
     """
     image = Image.fromarray((probabilities * 255).round().byte().cpu().numpy())
     image.putpalette(_make_palette())
-    file = BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    return encode_png(image)
 
 
 @lru_cache

@@ -10,6 +10,7 @@ from workers.runtime.training_memory import (
 )
 from workers.runtime.vgg16 import WIDTHS
 from workers.style.contents import Contents
+from workers.style.fields import Network
 from workers.style.layers import list_layers
 from workers.style.one_pass import OnePass
 from workers.style.train_options import TrainOptions
@@ -51,9 +52,9 @@ def count_looking(options: TrainOptions) -> int:
     return int(4 * LOOKING * WIDTHS[0] * options.style_size**2)
 
 
-def count_features(layers: tuple[str, ...]) -> float:
-    """The numbers that VGG16 makes of each pixel, down to the deepest of these layers."""
-    known = list_layers("vgg16")
+def count_features(layers: tuple[str, ...], network: Network = "vgg16") -> float:
+    """The numbers that a network makes of each pixel, down to the deepest of these layers."""
+    known = list_layers(network)
     passed = known[: max(map(known.index, layers)) + 1]
     stages = [int(name.removeprefix("conv")[0]) - 1 for name in passed if name.startswith("conv")]
     return sum((WIDTHS[stage] / 4**stage for stage in stages), 0.0)

@@ -1,0 +1,51 @@
+"""How much memory a painting takes, told before its maps are made."""
+
+import math
+
+import torch
+
+from workers.runtime.run import TooLarge
+from workers.runtime.training_memory import USABLE, find_memory
+from workers.runtime.vgg16 import WIDTHS
+from workers.style.fields import MIN_SIDE
+from workers.style.painting import Subject
+from workers.style.pictures import fit
+from workers.style.recipe import Plan, fit_style
+from workers.style.training_memory import count_features
+
+FLOAT = 4  # bytes
+# Bytes at the peak for each byte of what the network makes of a picture, with its gradients.
+WORK = 1.6
+LOOKING = 3.0  # and of the largest maps of a style, which is only looked at
+# Numbers for each pixel beside the network's: 3 of the picture, of its gradient, of Adam's two
+# means, of the content; L-BFGS keeps ten pairs of pictures.
+OWN = {"adam": 30, "lbfgs": 100}
+
+
+def check_memory(plan: Plan, subject: Subject, device: torch.device) -> None:
+    """Raises TooLarge, which tells the `size` that would do.
+
+    Of a GPU's memory nothing is known here: it tells itself what is full.
+    """
+    longer = max(plan.scales[-1].width, plan.scales[-1].height)
+    needed, allowed = count_bytes(plan, subject, longer), int(USABLE * find_memory())
+    if device.type != "cpu" or needed <= allowed:
+        return
+    smaller = range(longer, MIN_SIDE, -1)
+    fitting = (size for size in smaller if count_bytes(plan, subject, size) <= allowed)
+    raise TooLarge(
+        f"Painting at a size of {longer} would take about {needed / 2**30:.1f} GB of memory, more "
+        f"than the {allowed / 2**30:.1f} GB this worker may use: use a `size` of "
+        f"{next(fitting, MIN_SIDE)} or less."
+    )
+
+
+def count_bytes(plan: Plan, subject: Subject, longer: int) -> int:
+    """At the peak of painting on a CPU, if the longer side had so many pixels."""
+    width, height = fit(plan.scales[-1].width, plan.scales[-1].height, longer)
+    watched = tuple(layer for layers in plan.watched for layer in layers)
+    maps = count_features(watched, plan.network) if watched else 0
+    learning = width * height * (WORK * maps + OWN[plan.optimiser])
+    styles = [fit_style(*one.size, longer, subject.style_scale) for one in subject.styles]
+    looking = LOOKING * WIDTHS[0] * max(math.prod(size) for size in styles)
+    return int(FLOAT * max(learning, looking))
