@@ -13,6 +13,7 @@ from services.client.console import USAGE, connect, leave, tell, write_json, wri
 from services.client.faces_enroll_command import list_portraits
 from services.client.faces_options import Json
 from services.client.facts import show_facts
+from services.client.saved_files import check_writable, save_file
 from services.client.watch import run_task
 
 app = typer.Typer()
@@ -52,10 +53,11 @@ def train(
     Ctrl-C stops the training on the server as well.
     """
     options = {"name": name, "steps": steps, "loss": loss, "mining": mining, "seed": seed}
+    check_writable(roc or Path("model-roc.jpg"))
     with connect() as client:
         request = {"pictures": _send(client, pictures), **options}
         result = run_task(client, "faces.train", request)
-        picture = client.download(result["roc"], roc or Path(f"{result['model']}-roc.jpg"))
+        picture = save_file(client, result["roc"], roc or Path(f"{result['model']}-roc.jpg"))
     if as_json:
         write_json({**result, "saved": str(picture)})
         return

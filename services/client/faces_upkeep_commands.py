@@ -19,6 +19,7 @@ from services.client.console import (
 )
 from services.client.faces_options import Backend, BackendName, Collection, Fpir, Json
 from services.client.facts import format_time, show_facts
+from services.client.saved_files import check_writable, save_file
 from services.client.watch import run_task
 
 app = typer.Typer()
@@ -59,12 +60,11 @@ def export_collection(
     as_json: Json = False,
 ) -> None:
     """Write a collection into one file, which only this tenant can import."""
-    if not file.absolute().parent.is_dir():
-        raise leave(f"There is no folder {file.absolute().parent}.", USAGE)
+    check_writable(file)
     with connect() as client:
         request = {"collection": collection, "encrypted": not plain}
         result = run_task(client, "faces.export", request)
-        client.download(result["file"], file)
+        save_file(client, result["file"], file)
     if as_json:
         write_json({**result, "saved": str(file)})
     tell(f"Wrote {result['faces']} faces to {file}. No receipt of a deletion covers this copy.")

@@ -8,6 +8,7 @@ import typer
 
 from services.client.console import connect, tell, write_json
 from services.client.facts import show_facts, show_rows
+from services.client.saved_files import check_writable, save_file
 from services.client.text_corpus import send_corpus
 from services.client.text_options import (
     Corpus,
@@ -93,14 +94,16 @@ def train(
         "encoding": encoding,
         "tokeniser": describe_tokeniser(unit, keep_case, letters_only),
     }
+    for file in (curve or Path("model-curve.png"), picture or Path("model-words.png")):
+        check_writable(file)
     with connect() as client:
         request = {"corpus": send_corpus(client, corpus), **options}
         result = run_task(client, "text.embed.train", request)
         model = result["model"]
         drawn = {
-            "curve": client.download(result["curve"], curve or Path(f"{model}-curve.png")),
-            "projection": client.download(
-                result["projection"], picture or Path(f"{model}-words.png")
+            "curve": save_file(client, result["curve"], curve or Path(f"{model}-curve.png")),
+            "projection": save_file(
+                client, result["projection"], picture or Path(f"{model}-words.png")
             ),
         }
     if as_json:
@@ -162,10 +165,11 @@ def project(
 ) -> None:
     """Draw words in the plane: their vectors' two principal components."""
     request = {"model": model, "words": words or None, "limit": limit}
+    check_writable(picture or Path("model-words.png"))
     with connect() as client:
         result = run_task(client, "text.embed.project", request)
         default = Path(f"{result['model']}-words.png")
-        saved = client.download(result["picture"], picture or default)
+        saved = save_file(client, result["picture"], picture or default)
     if as_json:
         write_json({**result, "saved": str(saved)})
         return
@@ -182,9 +186,10 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the vectors to a file that word2vec, gensim and others read."""
+    check_writable(file)
     with connect() as client:
         result = run_task(client, "text.embed.export", {"model": model, "format": format})
-        client.download(result["file"], file)
+        save_file(client, result["file"], file)
     if as_json:
         write_json({**result, "saved": str(file)})
     tell(f"Wrote the vectors of {result['words']} words to {file}.")

@@ -9,6 +9,7 @@ import typer
 
 from services.client.console import connect, tell, write_json, write_table
 from services.client.facts import format_time, show_facts, show_rows
+from services.client.saved_files import check_writable, save_file
 from services.client.text_corpus import send_corpus
 from services.client.text_lines import group_items, read_lines
 from services.client.text_options import (
@@ -150,11 +151,12 @@ def train(
         "encoding": encoding,
         "tokeniser": describe_tokeniser(unit, keep_case, letters_only),
     }
+    check_writable(curve or Path("model-curve.png"))
     with connect() as client:
         request = {"corpus": send_corpus(client, corpus), **options}
         result = run_task(client, "text.train", request)
         default = Path(f"{result['model']}-curve.png")
-        saved = client.download(result["curve"], curve or default)
+        saved = save_file(client, result["curve"], curve or default)
     if as_json:
         write_json({**result, "saved": str(saved)})
         return

@@ -11,6 +11,7 @@ import typer
 from services.client.client import Client
 from services.client.console import connect, tell, write_json
 from services.client.facts import format_time, show_facts, show_rows
+from services.client.saved_files import check_writable, save_file
 from services.client.text_options import Json, Vocabulary
 from services.client.watch import run_task
 
@@ -115,9 +116,10 @@ def export(
 ) -> None:
     """Write a vocabulary to a file."""
     request = {"vocabulary": vocabulary, "version": version, "format": format}
+    check_writable(file)
     with connect() as client:
         result = run_task(client, "text.vocab.export", request)
-        client.download(result["file"], file)
+        save_file(client, result["file"], file)
     if as_json:
         write_json({**result, "saved": str(file)})
     tell(f"Wrote {result['words']} words to {file}.")
