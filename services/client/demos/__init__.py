@@ -1,5 +1,5 @@
 """What `atelier demo` runs: one demo for each worker."""
 
-from services.client.demos import detect, faces, segment, text
+from services.client.demos import detect, faces, segment, style, text
 
-DEMOS = (detect.DEMO, faces.DEMO, segment.DEMO, text.DEMO)
+DEMOS = (detect.DEMO, faces.DEMO, segment.DEMO, style.DEMO, text.DEMO)

@@ -25,6 +25,16 @@ RECIPE: dict[str, Any] = {
     "scales": [{"width": 64, "height": 48, "steps": 10}],
 }
 
+DEMO_FILES = (  # that the demo saves
+    "style-china-demo-panes.jpg",
+    "style-china.jpg",
+    "style-curve.jpg",
+    "style-obama-stained-glass.jpg",
+    "style-panes.png",
+    "style-preview.jpg",
+    "style-samples.jpg",
+)
+
 
 @dataclass
 class FakeStyle:
@@ -144,3 +154,14 @@ class FakeStyle:
     def bring_in(self, asked: dict[str, Any]) -> dict[str, Any]:
         facts = {"width": 32, "blocks": 5, "parameters": 1000}
         return {"model": self.add_version(asked["name"]), **facts}
+
+
+def show_previews(api: FakeApi, count: int) -> list[bytes]:
+    """Let jobs tell of so many previews, and of steps between them."""
+    shown = [f"preview {number}".encode() for number in range(1, count + 1)]
+    for number, content in enumerate(shown, 1):
+        told = {"fraction": number / 10, "step": f"step {number} of 10: content 1.23"}
+        picture = api.add_blob(content)
+        api.events.append((f"{number}a", "preview", {**told, "preview": picture}))
+        api.events.append((f"{number}b", "progress", {**told, "preview": None}))
+    return shown

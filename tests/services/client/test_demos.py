@@ -26,6 +26,8 @@ from tests.services.client.fake_api import DRAWN, FakeApi, JobFailed
 from tests.services.client.fake_detect import SAMPLES, FakeDetect
 from tests.services.client.fake_faces import FakeFaces
 from tests.services.client.fake_segment import DEMO_FILES, FakeSegment, show_demo
+from tests.services.client.fake_style import DEMO_FILES as PAINTED
+from tests.services.client.fake_style import FakeStyle, show_previews
 from tests.services.client.fake_text import FakeText
 from tests.services.client.fake_text_models import CURVE, WORDS, FakeTextModels
 
@@ -38,13 +40,16 @@ def show(name: str) -> bytes:
 
 
 @pytest.fixture
-def scene(client: Client, detect: FakeDetect, segment: FakeSegment, tmp_path: Path) -> Scene:
+def scene(
+    client: Client, detect: FakeDetect, segment: FakeSegment, style: FakeStyle, tmp_path: Path
+) -> Scene:
     files, folder = tmp_path / "files", tmp_path / "demo"
     files.mkdir()
     folder.mkdir()
     for name in {*PHOTOS, *faces_demo.PHOTOS}:
         (files / name).write_bytes(show(name))
     show_demo(segment, files)
+    show_previews(style.api, 1)
     plain = [pair for seen in PLAIN_TO_SEE.values() for pair in seen.items()]
     detect.api.labels = {show(name): label for name, label in plain}
     rectangle, drawn = draw_rectangle(Random(UNSEEN))
@@ -75,8 +80,8 @@ def test_the_pictures_and_a_row_for_each_job_come_out(scene: Scene) -> None:
     assert drawn.pop("text-words.png") == WORDS
     assert drawn.pop("detect-samples.jpg") == SAMPLES
     assert drawn.pop("detect-curve.jpg") == CURVE
-    parts = {name: content for name, content in drawn.items() if name.startswith("segment-")}
-    assert sorted(parts) == sorted(DEMO_FILES)
+    parts = {name for name in drawn if name.startswith(("segment-", "style-"))}
+    assert parts == {*DEMO_FILES, *PAINTED}
     drawn = {name: content for name, content in drawn.items() if name not in parts}
     assert drawn.pop("text-language.png") == drawn.pop("text-classifier.png") == CURVE
     assert set(drawn.values()) == {DRAWN}

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from services.client.cli import app
 from services.client.client import Client
 from tests.services.client.fake_api import FakeApi
-from tests.services.client.fake_style import CURVE, HALF_DONE, PAINTING, FakeStyle
+from tests.services.client.fake_style import CURVE, HALF_DONE, PAINTING, FakeStyle, show_previews
 from workers.style.transfer_contract import TransferRequest
 
 OWN = b"drawn by hand"
@@ -41,17 +41,6 @@ def call(run: CliRunner, *arguments: str) -> str:
 
 def read_here() -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in Path().iterdir() if file.is_file()}
-
-
-def show_previews(api: FakeApi, count: int) -> list[bytes]:
-    """Let jobs tell of so many previews, and of steps between them."""
-    shown = [f"preview {number}".encode() for number in range(1, count + 1)]
-    for number, content in enumerate(shown, 1):
-        told = {"fraction": number / 10, "step": f"step {number} of 10: content 1.23"}
-        picture = api.add_blob(content)
-        api.events.append((f"{number}a", "preview", {**told, "preview": picture}))
-        api.events.append((f"{number}b", "progress", {**told, "preview": None}))
-    return shown
 
 
 def test_the_painting_is_saved_here_under_both_names_and_the_losses_are_shown(
