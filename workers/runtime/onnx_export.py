@@ -71,16 +71,19 @@ def write_onnx(
     outputs: Sequence[str],
     about: Mapping[str, str],
     path: Path,
-    any_size: bool = False,
+    least_side: int | None = None,
 ) -> None:
     """The call of a network, which is on the CPU and in eval, for any number of pictures at once.
 
-    It takes RGB pictures (B, 3, height, width) in [0, 1], of the one `size` (height, width), or of
-    any where the network allows that, and answers so many `outputs`. `about` becomes the file's
-    metadata.
+    It takes RGB pictures (B, 3, height, width) in [0, 1], of the one `size` (height, width), and
+    answers so many `outputs`. `about` becomes the file's metadata. With `least_side` the pictures
+    may have any sides from so many pixels on, and its answers are pictures of the same size.
     """
     pictures = torch.zeros(2, 3, *size)  # of one, torch would make a constant
-    free = {0: "batch"} | ({2: "height", 3: "width"} if any_size else {})
+    free = {0: torch.export.Dim("batch")}
+    if least_side is not None:
+        free |= {2: torch.export.Dim("height", min=least_side)}
+        free |= {3: torch.export.Dim("width", min=least_side)}
     program = torch.onnx.export(
         network,
         (pictures,),
@@ -88,13 +91,16 @@ def write_onnx(
         opset_version=OPSET,
         input_names=[INPUT],
         output_names=list(outputs),
-        dynamic_shapes=({place: torch.export.Dim(name) for place, name in free.items()},),
+        dynamic_shapes=(free,),
         verbose=False,
     )
     if program is None:
         raise RuntimeError("torch.onnx.export made no program")
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # stack traces with the folders of this machine
+    if least_side is not None:
+        for answer in program.model.graph.outputs:  # whose sizes torch tells as long formulas
+            answer.shape = program.model.graph.inputs[0].shape
     program.model.metadata_props.update(about)
     program.save(path)
 

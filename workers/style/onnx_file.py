@@ -15,6 +15,7 @@ from workers.runtime.onnx_export import (
     open_onnx,
     run_onnx,
 )
+from workers.style.one_pass import LEAST_SIDE
 from workers.style.served import Served
 
 OUTPUT = "painted"
@@ -22,8 +23,8 @@ LIMIT = 1e-3  # difference of a pixel in [0, 1] from torch's: a quarter of a ste
 TRACED = (64, 96)  # pixels: height and width of what it is traced with
 COMPARED = (TRACED, (45, 67))  # the latter are no multiples of four
 ABOUT = (
-    "RGB divided by 255, (batch, 3, height, width), of 16 pixels or more a side. The answer is the "
-    "picture painted, RGB in [0, 1], of the same size."
+    f"RGB divided by 255, (batch, 3, height, width), of {LEAST_SIDE} pixels or more a side. The "
+    "answer is the picture painted, RGB in [0, 1], of the same size."
 )
 
 
@@ -31,7 +32,7 @@ def write_onnx(served: Served, path: Path) -> None:
     """Paints any number of pictures of any one size at once."""
     about = {"model": served.name, "preprocessing": ABOUT}
     network = copy_to_cpu(served.network)
-    onnx_export.write_onnx(network, TRACED, [OUTPUT], about, path, any_size=True)
+    onnx_export.write_onnx(network, TRACED, [OUTPUT], about, path, LEAST_SIDE)
 
 
 @torch.inference_mode()
