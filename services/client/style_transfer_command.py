@@ -43,7 +43,7 @@ app = typer.Typer()
 
 TASK = "style.transfer"
 PATIENCE = 60.0  # seconds for a job that was cancelled to end
-LOSSES = {"content": "content", "style": "style", "tv": "total variation", "total": "weighted sum"}
+LOSSES = {"content": "content", "style": "style", "tv": "total variation", "total": "total"}
 
 
 @app.command()
@@ -198,7 +198,7 @@ def _show(job: Job, places: Places, saved: list[str], as_json: bool) -> None:
 
 
 def _show_losses(result: dict[str, Any]) -> None:
-    """Raw: before their weights; the sum is with them."""
+    """Each times its weight, and their sum."""
     pairs = {
         words: (result["start"][name], result["losses"][name]) for name, words in LOSSES.items()
     }

@@ -8,8 +8,8 @@ from tests.services.client.fake_api import FakeApi, JobFailed
 
 PAINTING, HALF_DONE, AT_ONCE = b"a painting", b"half a painting", b"painted at once"
 CURVE, SAMPLES, FILE = b"losses as they fell", b"photos and paintings", b"a file of a network"
-START = {"content": 0.5, "style": 0.125, "tv": 0.0625, "total": 1000.0}
-LOSSES = {"content": 1.5, "style": 0.03125, "tv": 0.03125, "total": 250.0}
+START = {"content": 0.125, "style": 1.0, "tv": 0.0625, "total": 1.1875}
+LOSSES = {"content": 0.25, "style": 0.25, "tv": 0.03125, "total": 0.53125}
 RECIPE: dict[str, Any] = {
     "content_layers": ["relu4_2"],
     "style_layers": ["relu1_1"],

@@ -33,9 +33,9 @@ def test_photographs_are_painted_and_no_network_stays(scene: Scene, style: FakeS
         rows = {row.what: row.result for _, row in run_demos((style_demo.DEMO,), scene)}
         assert len(rows) == style_demo.DEMO.jobs
         painted = rows["china.jpg as drawn glass"]
-        assert painted == "24 steps, 3 previews, style 0.125 -> 0.0312"
+        assert painted == "24 steps, 3 previews, style 1 -> 0.25"
         assert rows["obama.jpg, stained-glass"] == "64 x 48 pixels"
-        assert rows["train on 8 photographs"] == "demo-panes@1: loss 1e+03 -> 250"
+        assert rows["train on 8 photographs"] == "demo-panes@1: loss 1.19 -> 0.531"
         assert rows["china.jpg, demo-panes@1"] == "64 x 48 pixels"
         assert [model["model"] for model in style.models] == ["stained-glass"]
     assert sorted(file.name for file in scene.folder.iterdir()) == sorted(DEMO_FILES)
@@ -49,7 +49,7 @@ def test_photographs_are_painted_and_no_network_stays(scene: Scene, style: FakeS
 
 def test_a_style_that_is_hardly_met_fails_the_demo(scene: Scene, style: FakeStyle) -> None:
     style.losses["style"] = 0.51 * START["style"]
-    with pytest.raises(DemoFailed, match=r"fell from 0\.125 to 0\.0638 alone"):
+    with pytest.raises(DemoFailed, match=r"fell from 1 to 0\.51 alone"):
         run_demos((style_demo.DEMO,), scene)
 
 

@@ -54,7 +54,7 @@ def test_the_pictures_of_a_folder_are_sent_and_what_was_learned_is_shown(
     result = run.invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "model\twaves@1\n" in result.stdout
-    assert "losses style\t0.03125\n" in result.stdout
+    assert "losses style\t0.25\n" in result.stdout
     assert {file.name: file.read_bytes() for file in Path("out").iterdir()} == {
         "waves@1-curve.jpg": CURVE,
         "waves@1-samples.jpg": SAMPLES,

@@ -49,10 +49,10 @@ def test_the_painting_is_saved_here_under_both_names_and_the_losses_are_shown(
     result = run.invoke(app, ["style", "in/house.jpg", "in/waves.png"])
     assert result.exit_code == 0, result.output
     assert [line.split("\t") for line in result.stdout.splitlines()] == [
-        ["content", "0.5", "1.5"],
-        ["style", "0.125", "0.03125"],
+        ["content", "0.125", "0.25"],
+        ["style", "1", "0.25"],
         ["total variation", "0.0625", "0.03125"],
-        ["weighted sum", "1000", "250"],
+        ["total", "1.188", "0.5312"],
     ]
     assert "house-waves.jpg: 64 x 48 pixels, 10 steps in 1.5 s.\n" in result.stderr
     assert read_here() == {"house-waves.jpg": PAINTING}
@@ -107,7 +107,7 @@ def test_json_is_one_object_with_the_files_saved(run: CliRunner, style: FakeStyl
     places = ["--out", "p.png", "--curve", "c.jpg", "--previews", "shown"]
     told = json.loads(call(run, "in/house.jpg", "in/waves.png", "--json", *places))
     assert told["state"] == "succeeded"
-    assert told["result"]["losses"]["content"] == 1.5
+    assert told["result"]["losses"]["content"] == 0.25
     assert told["saved"] == ["p.png", "c.jpg"]
     assert told["previews"] == ["shown/p-0001.jpg"]
     assert read_here() == {"p.png": PAINTING, "c.jpg": CURVE}
