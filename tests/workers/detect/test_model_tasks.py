@@ -6,9 +6,7 @@ from itertools import cycle, islice
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import update
 
-from shared.tables import TrainedModel
 from tests.workers.detect.coloured import make_pictures
 from tests.workers.detect.desk import Desk, make_detector
 from workers.detect.contract import TASKS
@@ -80,19 +78,6 @@ def test_the_other_published_detector_is_not_put_in_use_but_can_be_named(desk: D
     assert desk.do(objects, request).model == "yolov3-tiny"
 
 
-def test_what_cannot_be_loaded_is_not_put_in_use(desk: Desk):
-    first, second = (desk.register(make_detector("a", seed=seed)) for seed in range(2))
-    desk.do(promote, PromoteRequest(model=first))
-    assert desk.refuse(promote, PromoteRequest(model="mine@9"))[0] == "unknown_model"
-    assert Desk(desk.worker).refuse(promote, PromoteRequest(model=first))[0] == "unknown_model"
-    for asked in (second, first):  # the latter is in memory
-        gone = update(TrainedModel).where(TrainedModel.version == int(asked[-1]))
-        desk.change(lambda session, gone=gone: session.execute(gone.values(object_name="gone")))
-        code, why = desk.refuse(promote, PromoteRequest(model=asked))
-        assert (code, "gone or damaged" in why) == ("unknown_model", True)
-    assert list_in_use(desk.do(models, ModelsRequest())) == [first]
-
-
 def test_a_file_that_holds_no_detector_is_not_put_in_use(sqlite_desk: Desk):
     run = sqlite_desk.make(ModelsRequest())
     facts = make_detector("a").list_facts()
@@ -100,16 +85,6 @@ def test_a_file_that_holds_no_detector_is_not_put_in_use(sqlite_desk: Desk):
     sqlite_desk.change(run.effects[0])
     code, why = sqlite_desk.refuse(promote, PromoteRequest(model="odd@1"))
     assert (code, "cannot be loaded" in why) == ("unknown_model", True)
-
-
-def test_one_deleted_before_the_outcome_is_recorded_is_not_put_in_use(desk: Desk):
-    name = desk.register(make_detector("a"))
-    run = desk.make(PromoteRequest(model=name))
-    [answer] = promote(desk.worker, [run])
-    desk.do(forget, ForgetRequest(model=name))
-    refusal = desk.finish(run, answer)
-    assert getattr(refusal, "code", None) == "unknown_model"
-    assert list_in_use(desk.do(models, ModelsRequest())) == [DEFAULT_MODEL]
 
 
 def test_a_deleted_detector_is_out_of_use_and_gone(desk: Desk):
@@ -148,23 +123,6 @@ def test_no_job_is_lost_while_detectors_are_put_in_use(
     assert {answer.model for answer in answers} == set(labels)
     for answer in answers:
         assert {box.label for box in answer.boxes} == set(labels[answer.model])
-
-
-def test_no_job_is_lost_while_the_one_in_use_is_deleted(
-    desk: Desk, other_process: DetectWorker
-) -> None:
-    request = ObjectsRequest(picture=desk.add(PICTURE))
-    owner = Desk(other_process, tenant=desk.tenant)
-    with ThreadPoolExecutor(1) as pool:
-        for _ in range(5):
-            name = desk.register(make_detector("a"))
-            desk.do(promote, PromoteRequest(model=name))
-            change = pool.submit(owner.do, forget, ForgetRequest(model=name))
-            while not change.done():
-                results = desk.do_all(objects, *[request] * 4)
-                assert {result.model for result in results} <= {name, DEFAULT_MODEL}
-            change.result()
-            assert desk.do(objects, request).model == DEFAULT_MODEL
 
 
 def test_changes_of_detectors_ask_for_more_than_the_use_of_them():

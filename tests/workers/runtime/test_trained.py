@@ -1,68 +1,31 @@
 """Models of tenants: registered with their job, found by name, kept in memory, changed by jobs."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import obstore
 import pytest
-import torch
 from sqlalchemy.orm import Session
 from torch import Tensor
 
-from shared.blobs import Blobs
-from shared.contract import Message
 from shared.db import Sessions
 from shared.models import ModelName, delete_model, list_models, promote_version
 from shared.models import UnknownModel as NotRegistered
 from tests.workers.desk import Desk
+from tests.workers.runtime.registered import Order, Outcome, Worker, build, open_desk, register
 from workers.runtime import trained
 from workers.runtime.run import InvalidInput, Run
-from workers.runtime.trained import TrainedModels, UnknownModel, change_registry
-
-
-class Order(Message):
-    """What a job asks for that makes a model."""
-
-    name: str = "number"
-    epochs: int = 3
-
-
-class Outcome(Message):
-    model: str = ""
-    names: list[str] = []
-
-
-@dataclass
-class Worker:
-    sessions: Sessions
-    blobs: Blobs
-    models: TrainedModels
+from workers.runtime.trained import UnknownModel, change_registry
 
 
 @pytest.fixture
 def desk(sessions: Sessions, tmp_path: Path) -> Desk[Worker]:
-    blobs = Blobs(f"file://{tmp_path}/blobs", sessions)
-    return Desk(Worker(sessions, blobs, TrainedModels("quiz", sessions, blobs)))
-
-
-def register(desk: Desk[Worker], value: float = 1.0, name: str = "number", **facts: Any) -> str:
-    run = desk.make(Order(name=name))
-    tensors = {"value": torch.tensor([value], dtype=torch.float32)}
-    desk.worker.models.add(run, "number", name, tensors, {"unit": "m"}, {"loss": 0.5}, facts)
-    made = desk.finish(run, Outcome())
-    assert isinstance(made, Outcome)
-    return made.model
+    return open_desk(sessions, tmp_path)
 
 
 def list_all(desk: Desk[Worker]) -> list[Any]:
     with desk.worker.sessions.read() as session:
         return list_models(session, desk.tenant, "quiz")
-
-
-def build(tensors: dict[str, Tensor], about: dict[str, Any]) -> str:
-    """The model itself, as a text."""
-    return f"{tensors['value'].item()} {about['unit']}"
 
 
 def open_text(desk: Desk[Worker], asked: str) -> tuple[str, str]:
