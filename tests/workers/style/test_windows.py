@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import PurePosixPath
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from tests.workers.style.desk import draw_noise, draw_scene, save
-from workers.style.contents import Contents, gather, watch_nothing
+from tests.workers.style.desk import draw_noise, draw_scene
+from tests.workers.style.small_trainings import make_contents
+from workers.style.contents import Contents
 from workers.style.windows import (
     Pictures,
     choose_rows,
@@ -19,12 +19,6 @@ from workers.style.windows import (
     draw_windows,
     shrink,
 )
-
-
-def make_contents(*images: Image.Image) -> Contents:
-    files = {PurePosixPath(f"{place}.png"): save(image) for place, image in enumerate(images)}
-    return gather({path: lambda one=one: one for path, one in files.items()}, watch_nothing)
-
 
 DATA = make_contents(draw_scene(80, 60), draw_noise(50, 200), draw_noise(20, 20))
 
