@@ -9,13 +9,13 @@ a filter turned round, which the gradient takes, has the same transform in anoth
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 STEP, TILE = 4, 6  # pixels of a side that a tile gives, and that it takes
 TILES = 128  # in a block, for each thread: what is made of them stays in the cache of a core
@@ -82,11 +82,12 @@ def _filter(
     passed = None if rectified is None else rectified.permute(0, 2, 3, 1)
     made = pixels.new_empty(count, height, width, filters.shape[2])
     blocks = list(_list_blocks(count, height, width))
-    room = _Room.make(count * blocks[0].tiles, filters, bias)
+    room = _Room.make(blocks[0], count, filters, bias)
     for block in blocks:
         watch()
-        found = room.convolve(block.cut(seen, passed), block, filters)
-        block.paste(found, made, rectify)
+        frame = room.frame_for(block, count, seen.shape[3])
+        block.cut(seen, passed, frame)
+        block.paste(room.convolve(frame, block, filters), made, rectify)
     return made.permute(0, 3, 1, 2)
 
 
@@ -103,39 +104,60 @@ class _Block:
     def tiles(self) -> int:
         return self.rows * self.columns
 
-    def cut(self, seen: Tensor, passed: Tensor | None) -> Tensor:
-        """The pixels of (N, H, W, C) that its tiles take, zeros beyond the picture's border."""
-        height, width = seen.shape[1:3]
-        up, down = self.top - 1, self.top + STEP * self.rows + 1
-        left, right = self.left - 1, self.left + STEP * self.columns + 1
-        part = slice(max(up, 0), min(down, height)), slice(max(left, 0), min(right, width))
-        cut = seen[:, part[0], part[1]]
-        if passed is not None:
-            cut = torch.ops.aten.threshold_backward(cut, passed[:, part[0], part[1]], 0)
-        columns = part[1].start - left, right - part[1].stop
-        return F.pad(cut, (0, 0, *columns, part[0].start - up, down - part[0].stop))
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of pixels that its tiles take."""
+        return STEP * self.rows + 2, STEP * self.columns + 2
+
+    def cut(self, seen: Tensor, passed: Tensor | None, frame: Tensor) -> None:
+        """Fill the frame with what its tiles take of (N, H, W, C): zeros beyond the border."""
+        rows, above, below = _clip(self.top - 1, frame.shape[1], seen.shape[1])
+        columns, left, right = _clip(self.left - 1, frame.shape[2], seen.shape[2])
+        for margin in (frame[:, :above], frame[:, below:], frame[:, :, :left], frame[:, :, right:]):
+            margin.zero_()
+        inside, part = frame[:, above:below, left:right], seen[:, rows, columns]
+        if passed is None:
+            inside.copy_(part)
+        else:
+            torch.ops.aten.threshold_backward(part, passed[:, rows, columns], 0, grad_input=inside)
 
     def paste(self, found: Tensor, made: Tensor, rectify: bool) -> None:
         """Write results, (4, 4, N, rows, columns, O) of places in tiles, to their pixels."""
         found = found.permute(2, 3, 0, 4, 1, 5)
-        rows = slice(self.top, self.top + STEP * self.rows)
-        part = made[:, rows, self.left : self.left + STEP * self.columns]
-        if part.shape[1:3] == (STEP * self.rows, STEP * self.columns):
-            part = part.view(-1, self.rows, STEP, self.columns, STEP, part.shape[3])
-        else:  # the last tiles reach beyond the picture
-            found = found.flatten(3, 4).flatten(1, 2)[:, : part.shape[1], : part.shape[2]]
-        if rectify:
-            torch.clamp_min(found, 0, out=part)
-        else:
-            part.copy_(found)
+        for rows, high in _split(self.top, self.rows, made.shape[1]):
+            for columns, wide in _split(self.left, self.columns, made.shape[2]):
+                source = found[:, rows, :high, columns, :wide]
+                _, down, _, across = source.shape[:4]
+                top, left = self.top + STEP * rows.start, self.left + STEP * columns.start
+                target = made[:, top : top + down * high, left : left + across * wide]
+                target = target.view(source.shape)
+                if rectify:
+                    torch.clamp_min(source, 0, out=target)
+                else:
+                    target.copy_(source)
+
+
+def _clip(start: int, length: int, size: int) -> tuple[slice, int, int]:
+    """Of a stretch that may reach beyond both ends: the part inside, and from where to where."""
+    part = slice(max(start, 0), min(start + length, size))
+    return part, part.start - start, part.stop - start
+
+
+def _split(start: int, tiles: int, size: int) -> Iterator[tuple[slice, int]]:
+    """Of tiles in a row, those whole in the picture and the last, which may not be: how wide."""
+    whole = min(tiles, (size - start) // STEP)
+    if whole:
+        yield slice(0, whole), STEP
+    if whole < tiles:
+        yield slice(whole, tiles), (size - start) % STEP
 
 
 def _list_blocks(count: int, height: int, width: int) -> Iterator[_Block]:
     """All tiles of `count` pictures, in blocks; none is larger than the first."""
     rows, columns = -(-height // STEP), -(-width // STEP)
-    most = max(1, TILES * torch.get_num_threads() // count)
-    across = -(-columns // -(-columns // most))  # of parts about as wide as each other
-    along = min(rows, max(1, most // across))
+    best = max(1, TILES * torch.get_num_threads() // count)
+    across = -(-columns // max(1, round(columns / best)))  # of parts about as large as each other
+    along = -(-rows // max(1, round(rows * across / best)))
     for row in range(0, rows, along):
         for column in range(0, columns, across):
             size = min(along, rows - row), min(across, columns - column)
@@ -146,6 +168,7 @@ def _list_blocks(count: int, height: int, width: int) -> Iterator[_Block]:
 class _Room:
     """Memory for the steps of one block, which the next block takes again."""
 
+    frame: Tensor
     into: Tensor  # (36, 36): tiles of pixels -> to be multiplied
     out_of: Tensor  # (16, 36), or (16, 37) with a bias: products -> tiles of results
     cut: Tensor  # 36 times tiles times I
@@ -155,7 +178,8 @@ class _Room:
     bias: Tensor | None
 
     @classmethod
-    def make(cls, tiles: int, filters: Tensor, bias: Tensor | None) -> "_Room":
+    def make(cls, block: _Block, count: int, filters: Tensor, bias: Tensor | None) -> "_Room":
+        tiles = count * block.tiles
         into, out_of = _make_matrices(bias is None, filters.dtype)
         inputs, outputs = filters.shape[1:]
         cut, changed, products, results = (
@@ -167,7 +191,12 @@ class _Room:
                 STEP**2 * outputs,
             )
         )
-        return cls(into, out_of, cut, changed, products, results, bias)
+        frame = filters.new_empty(count * prod(block.size) * inputs)
+        return cls(frame, into, out_of, cut, changed, products, results, bias)
+
+    def frame_for(self, block: _Block, count: int, channels: int) -> Tensor:
+        shape = count, *block.size, channels
+        return self.frame[: prod(shape)].view(shape)
 
     def convolve(self, pixels: Tensor, block: _Block, filters: Tensor) -> Tensor:
         """Pixels that a block cut -> results (4, 4, N, rows, columns, O), until the next call."""
@@ -224,4 +253,4 @@ def _make_matrices(turned: bool, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 
 def is_faster(filters: torch.Size, maps: torch.Size) -> bool:
     """Whether it is for filters (O, I, 3, 3) and maps (N, I, H, W) on a CPU, as was measured."""
-    return min(filters[:2]) >= 64 and maps.numel() > 0
+    return max(filters[:2]) >= 64 and maps.numel() > 0

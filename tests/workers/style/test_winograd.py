@@ -94,11 +94,14 @@ def stop_after(calls):
 
 def test_a_watch_stops_it_between_blocks_forward_and_backward():
     layer = Winograd(*draw_layer(3, 5))
-    pixels = torch.zeros(1, 3, 100, 500, requires_grad=True)  # 25 rows of 125 tiles
+    pixels = torch.zeros(1, 3, 100, 1000, requires_grad=True)
+    calls: list[None] = []
+    layer.convolve(pixels, True, lambda: calls.append(None)).sum().backward()
+    assert len(calls) > 40  # for 25 rows of 250 tiles, twice
+    pixels.grad = None
     with pytest.raises(Stop):
-        layer.convolve(pixels, True, stop_after(24))
-    found = layer.convolve(pixels, True, stop_after(49))
+        layer.convolve(pixels, True, stop_after(len(calls) // 2 - 1))
+    found = layer.convolve(pixels, True, stop_after(len(calls) - 1))
     with pytest.raises(Stop):
         found.sum().backward()
     assert pixels.grad is None
-    layer.convolve(pixels, True, stop_after(50)).sum().backward()
