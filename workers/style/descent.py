@@ -12,9 +12,8 @@ from workers.runtime.training import pack_optimiser, unpack_optimiser
 from workers.style.transfer_contract import Optimiser
 
 MEMORY = 10  # pairs that L-BFGS keeps, of two pictures each; more make a step hardly better
-RISE = 1.5  # times the loss before: L-BFGS has overshot
+RISE = 1.5  # times the least loss: L-BFGS has overshot
 SHORTER = 0.5  # times as long its steps are from then on
-RESTARTS = 30  # then a step moves nothing that 32 bits can tell
 
 
 class Diverged(Exception):
@@ -62,14 +61,15 @@ class AdamDescent:
 class LbfgsDescent:
     """L-BFGS without line search, so each step takes one measurement.
 
-    It can overshoot: when the loss is no number, or `RISE` times what it was, the picture goes
-    back to where it was, and L-BFGS begins anew with steps `SHORTER` times as long. The last step
-    only does that, so a picture that is worse is never the result.
+    It can overshoot: when the loss is no number, or more than `RISE` times the least so far, the
+    picture goes back to where it was before that step, and L-BFGS begins anew with steps `SHORTER`
+    times as long. The last of several steps does only that, so what comes out was measured.
     """
 
     def __init__(self, picture: nn.Parameter) -> None:
         self._picture = picture
-        self._before: tuple[float, Tensor] | None = None  # the last that was good, and its loss
+        self._before: Tensor | None = None  # the picture before it was last moved
+        self._least = math.inf
         self._shortened = 1.0
         self._begin()
 
@@ -84,23 +84,21 @@ class LbfgsDescent:
 
     @torch.no_grad()
     def step(self, loss: float, rate: float, last: bool) -> None:
-        if self._before is not None and not loss <= RISE * self._before[0]:
-            self._go_back(self._before[1])
+        if not math.isfinite(loss) or loss > RISE * self._least:
+            self._go_back()
             return
-        if not math.isfinite(loss):
-            raise Diverged
+        self._least = min(loss, self._least)
         if last and self._before is not None:
             return
-        self._before = loss, self._picture.detach().clone()
+        self._before = self._picture.detach().clone()
         self._optimiser.param_groups[0]["lr"] = rate * self._shortened
         self._optimiser.step(lambda: loss)  # type: ignore[no-untyped-call]
 
-    def _go_back(self, picture: Tensor) -> None:
-        self._picture.copy_(picture)
-        self._before = None  # it is measured again
-        self._shortened *= SHORTER
-        if self._shortened < SHORTER**RESTARTS:
+    def _go_back(self) -> None:
+        if self._before is None:
             raise Diverged
+        self._picture.copy_(self._before)
+        self._shortened *= SHORTER
         self._begin()
 
     def pack(self) -> dict[str, dict[str, Tensor]]:

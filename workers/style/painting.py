@@ -163,22 +163,24 @@ class Painting:
             features, self.plan, canvas.content, grams, canvas.region, precision, watch
         )
 
-    def advance(self, losses: Losses, gradient: Tensor) -> None:
+    def advance(self, losses: Sequence[float], gradient: Tensor) -> None:
         """One step of the optimiser, and to the next scale after the last of one.
 
-        `losses` are those of the picture as it is, and `gradient` is that of its pixels. If they
-        are no numbers, and the optimiser cannot go back, the painting has `failed`.
+        `losses` are content, style and total variation of the picture as it is, and `gradient` is
+        that of its pixels. If they are no numbers, and the optimiser cannot go back, the painting
+        has `failed`.
         """
         place, scale = self.step - self._count_before(), self.plan.scales[self.scale]
         self.canvas.picture.grad = gradient
         rate, last = self.plan.find_rate(self.scale, place), place == scale.steps - 1
         try:
-            self.descent.step(losses.total, rate, last)
+            self.descent.step(sum(losses), rate, last)
         except Diverged:
             self.failed = InvalidInput(DIVERGED)
             return
         self.canvas.picture.grad = None
-        self.history.append(losses if math.isfinite(losses.total) else self.history[-1])
+        finite = math.isfinite(sum(losses))
+        self.history.append(make_losses(*losses) if finite else self.history[-1])
         self.step += 1
         if last and not self.is_over():
             painted = self.canvas.look().detach()
@@ -229,7 +231,7 @@ def paint(paintings: Sequence[Painting], features: Features, watch: Callable[[],
     units = losses.new_tensor([_find_unit(one) for one in paintings])
     gradients = torch.autograd.grad((losses.sum(dim=1) * units).sum(), pictures)
     for one, own, gradient in zip(paintings, losses.tolist(), gradients, strict=True):
-        one.advance(make_losses(*own), gradient)
+        one.advance(own, gradient)
 
 
 def _prepare(painting: Painting, features: Features, watch: Callable[[], None]) -> Targets:
@@ -250,13 +252,17 @@ def _find_unit(painting: Painting) -> float:
 
 @torch.no_grad()
 def measure_painting(painting: Painting, features: Features, watch: Callable[[], None]) -> Losses:
-    """Of the picture as it is shown now, so within [0, 1], computed in float32."""
+    """Of the picture as it is shown now, so within [0, 1], computed in float32.
+
+    Raises InvalidInput if they are no numbers.
+    """
     targets = painting.targets
     if targets is None or painting.precision != "float32":
         targets = painting.find_targets(features, "float32", watch)
-    picture = painting.canvas.look()
-    shown = picture.clamp(normalise(torch.zeros(3, 1, 1)), normalise(torch.ones(3, 1, 1)))
+    shown = normalise(painting.canvas.show())
     [losses] = measure(shown, [painting.plan], [targets], features, "float32", watch).tolist()
+    if not math.isfinite(sum(losses)):
+        raise InvalidInput(DIVERGED)
     return make_losses(*losses)
 
 

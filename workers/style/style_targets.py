@@ -56,6 +56,8 @@ def find_styles(
     Its distance has the same gradient as the mean of the distances of each, and is 0 where that
     is least.
     """
+    if not layers:
+        return {}
     cache = _CACHES.setdefault(features, GramCache())
     mixed: Grams = {}
     for style, share in zip(styles, shares, strict=True):
