@@ -1,12 +1,14 @@
 """Does the jobs of a tenant of the style worker, and makes small pictures for them."""
 
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from tests.workers import desk
 from workers.style.loaded import StyleWorker
+from workers.style.transfer_contract import TransferRequest
 
 
 class Desk(desk.Desk[StyleWorker]):
@@ -28,10 +30,19 @@ class Desk(desk.Desk[StyleWorker]):
     def open_picture(self, blob_id: str) -> Image.Image:
         return Image.open(BytesIO(self.read(blob_id)))
 
+    def ask(self, **fields: Any) -> TransferRequest:
+        """To paint a scene in stripes, with four steps at 32 x 24 pixels and two at 64 x 48."""
+        usual = {
+            "content": self.add_picture(draw_scene()),
+            "styles": [self.add_picture(draw_stripes())],
+            "steps": 6,
+        }
+        return TransferRequest.model_validate({**usual, **fields})
 
-def save(image: Image.Image, kind: str = "PNG") -> bytes:
+
+def save(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     file = BytesIO()
-    image.save(file, kind)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
