@@ -21,7 +21,7 @@ from services.client.watch import run_task
 app = typer.Typer()
 
 TASK = "style.train"
-DRAWN = {"curve": "curve.jpg", "samples": "samples.jpg"}  # of a result, and how files end
+DRAWN = {"curve": "curve.png", "samples": "samples.jpg"}  # of a result, and how files end
 
 
 @app.command()

@@ -66,7 +66,7 @@ def transfer(
         typer.Option(metavar="DIR", help="Put each preview here as it comes, numbered."),
     ] = None,
     curve: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Put a picture of the losses here.")
+        Path | None, typer.Option(metavar="FILE.png", help="Put a picture of the losses here.")
     ] = None,
     preset: Annotated[
         Preset, typer.Option(help="What layers, weights and steps are unless they are given.")

@@ -28,7 +28,7 @@ RECIPE: dict[str, Any] = {
 DEMO_FILES = (  # that the demo saves
     "style-china-demo-panes.jpg",
     "style-china.jpg",
-    "style-curve.jpg",
+    "style-curve.png",
     "style-obama-stained-glass.jpg",
     "style-panes.png",
     "style-preview.jpg",

@@ -33,7 +33,7 @@ def test_photographs_are_painted_and_no_network_stays(scene: Scene, style: FakeS
         rows = {row.what: row.result for _, row in run_demos((style_demo.DEMO,), scene)}
         assert len(rows) == style_demo.DEMO.jobs
         painted = rows["china.jpg as drawn glass"]
-        assert painted == "24 steps, 3 previews, style 1 -> 0.25"
+        assert painted == "40 steps, 3 previews, style 1 -> 0.25"
         assert rows["obama.jpg, stained-glass"] == "64 x 48 pixels"
         assert rows["train on 8 photographs"] == "demo-panes@1: loss 1.19 -> 0.531"
         assert rows["china.jpg, demo-panes@1"] == "64 x 48 pixels"
@@ -70,7 +70,7 @@ def test_a_photo_that_comes_back_as_it_was_fails_the_demo(scene: Scene, style: F
 def test_a_network_that_learned_nothing_fails_the_demo_and_is_not_kept(
     scene: Scene, style: FakeStyle
 ) -> None:
-    style.losses["total"] = START["total"]
+    style.losses["total"] = 0.95 * START["total"]
     with pytest.raises(DemoFailed, match="The loss of demo-panes@1 went from"):
         run_demos((style_demo.DEMO,), scene)
     assert [model["model"] for model in style.models] == ["stained-glass"]

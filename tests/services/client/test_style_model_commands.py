@@ -56,10 +56,10 @@ def test_the_pictures_of_a_folder_are_sent_and_what_was_learned_is_shown(
     assert "model\twaves@1\n" in result.stdout
     assert "losses style\t0.25\n" in result.stdout
     assert {file.name: file.read_bytes() for file in Path("out").iterdir()} == {
-        "waves@1-curve.jpg": CURVE,
+        "waves@1-curve.png": CURVE,
         "waves@1-samples.jpg": SAMPLES,
     }
-    assert "Drawn: out/waves@1-curve.jpg, out/waves@1-samples.jpg." in result.stderr
+    assert "Drawn: out/waves@1-curve.png, out/waves@1-samples.jpg." in result.stderr
     assert "`atelier style apply PHOTO... --model waves@1` paints with it." in result.stderr
     assert list(read_zip(style)) == ["a.jpg", "more/a.jpg"]
     (request,) = style.requests("train")
