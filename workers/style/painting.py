@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -195,12 +196,12 @@ class Painting:
                 [[one.content, one.style, one.tv] for one in self.history], dtype=torch.float64
             ).view(-1, 3),
         }
-        about = {"origin": self._find_origin(), "step": self.step, "scale": self.scale}
+        about = {"origin": self._origin, "step": self.step, "scale": self.scale}
         write_parts(path, {OWN: own, **self.descent.pack()}, about)
 
     def resume(self, path: Path) -> None:
         """Go on from what was saved. Raises UnusableCheckpoint if it is of another painting."""
-        parts, about = read_checkpoint(path, self._find_origin())
+        parts, about = read_checkpoint(path, self._origin)
         self._open(about["scale"])
         with torch.no_grad():
             self.canvas.picture.copy_(parts[OWN]["picture"])
@@ -208,7 +209,9 @@ class Painting:
         self.step = about["step"]
         self.history = [make_losses(*one) for one in parts[OWN]["history"].tolist()]
 
-    def _find_origin(self) -> dict[str, Any]:
+    @cached_property
+    def _origin(self) -> dict[str, Any]:
+        """Of all that decides what it becomes."""
         own, digest = self._subject, hashlib.sha256()
         for image in (own.content, *own.styles, *[one for one in [own.region] if one is not None]):
             digest.update(repr(image.size).encode() + image.tobytes())
