@@ -17,8 +17,8 @@ from workers.style.train_options import TrainOptions
 from workers.style.windows import MAX_KEPT, count_bytes
 
 # At the peak of a step: bytes for each byte of the layers' outputs. Measured: see its test.
-WORK = 1.6
-LOOKING = 3.0  # bytes at the peak of looking at the style for each byte of VGG16's largest maps
+WORK = 1.75
+LOOKING = 2.0  # bytes at the peak of looking at the style, for each byte of a map of 64 channels
 WINDOW = 24  # bytes of a pixel of a square: float32, and once more while it is made
 
 
