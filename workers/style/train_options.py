@@ -23,11 +23,11 @@ class TrainOptions:
     window: int = 192  # pixels of a side of the squares that are painted
     style_size: int = 256  # pixels of the longer side of the style
     steps: int = 2000
-    batch: int = 4  # squares of a step
+    batch: int = 2  # squares of a step
     content_layer: str = "relu3_3"  # of VGG16
     style_layers: tuple[str, ...] = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
     content_weight: float = 1.0
-    style_weight: float = 10.0
+    style_weight: float = 3.0
     tv_weight: float = 1.0
     learning_rate: float = 1e-3  # of Adam, the highest
     seed: int = 0

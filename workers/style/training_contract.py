@@ -40,13 +40,13 @@ class TrainRequest(Message):
         256, description="Pixels of the longer side of the style: larger gives larger marks."
     )
     steps: int = Field(2000, ge=1, le=1_000_000)
-    batch_size: int = Field(4, ge=1, le=64)
+    batch_size: int = Field(2, ge=1, le=64)
     width: int = Field(32, ge=4, le=64, description="Channels of its first layer.")
     blocks: int = Field(5, ge=1, le=16, description="Residual blocks.")
     content_layer: Layer = "relu3_3"
     style_layers: Layers = ["relu1_2", "relu2_2", "relu3_3", "relu4_3"]
     content_weight: Weight = 1.0
-    style_weight: Weight = 1e4
+    style_weight: Weight = 3.0
     tv_weight: Weight = 1.0
     learning_rate: float = Field(1e-3, gt=0, le=1)
     seed: Seed = 0
