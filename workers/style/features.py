@@ -1,6 +1,6 @@
 """What a VGG network sees in a picture: the maps of its layers, by their names."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from statistics import fmean
@@ -68,18 +68,30 @@ class Features:
         layer wanted. `watch` is called between layers, and on a CPU within large ones, forward
         and backward; what it raises ends the pass.
         """
+        return dict(self.walk(pixels, wanted, precision, watch))
+
+    def walk(
+        self,
+        pixels: Tensor,
+        wanted: Collection[str],
+        precision: Precision = "float32",
+        watch: Callable[[], None] = ignore,
+    ) -> Iterator[tuple[str, Tensor]]:
+        """What `look` gives, each as soon as it is there.
+
+        Who makes of maps what he wants of them before he asks for the next needs less memory:
+        without gradients maps are not kept, and of gradients that of the deepest comes first.
+        """
         maps = ((pixels - self.mean) / self.deviation).to(memory_format=torch.channels_last)
         maps = maps.to(getattr(torch, precision))
         names = list_layers(self.network)
-        found: dict[str, Tensor] = {}
         for name in names[: 1 + max(names.index(one) for one in wanted)]:
             watch()
             maps = self._run(name, maps, wanted, watch)
             if maps.requires_grad and maps.device.type == "cpu":
                 maps.register_hook(lambda _: watch())  # type: ignore[no-untyped-call]
             if name in wanted:
-                found[name] = maps
-        return found
+                yield name, maps
 
     def _run(
         self, name: str, maps: Tensor, wanted: Collection[str], watch: Callable[[], None]

@@ -122,6 +122,19 @@ def test_a_side_of_one_pixel_stays(size, pooling):
 
 
 @torch.no_grad()
+def test_maps_are_given_as_soon_as_they_are_there():
+    features, pixels = draw_features(), draw_pixels()
+    calls: list[None] = []
+    walk = features.walk(pixels, ["relu1_2", "conv2_1"], watch=lambda: calls.append(None))
+    found = features.look(pixels, ["relu1_2", "conv2_1"])
+    for name, count in (("relu1_2", 4), ("conv2_1", 6)):
+        given, maps = next(walk)
+        assert (given, len(calls)) == (name, count)
+        assert torch.equal(maps, found[name])
+    assert list(walk) == []
+
+
+@torch.no_grad()
 def test_half_the_bits_give_nearly_the_same():
     features, pixels = draw_features(), draw_pixels()
     wanted = ["relu1_1", "conv3_1", "pool4"]
