@@ -56,7 +56,7 @@ def _read_mask(run: Run[TransferRequest], painted: Size) -> Image.Image | None:
     mask = limit(decode(run.read(run.request.mask)).convert("L"), painted)
     if not mask.getbbox():
         raise InvalidInput(
-            "The mask is black all over, so nothing would be painted: make it light where the "
-            "picture is to be painted, or leave it out."
+            "The mask is black, or nearly so, all over: nothing would be painted. Make it light "
+            "where the picture is to be painted, or leave it out."
         )
     return mask
