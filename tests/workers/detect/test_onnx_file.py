@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -46,10 +46,26 @@ def published(weights: Path) -> Callable[[Published], Served]:
     return open_one
 
 
-@pytest.fixture
-def served() -> Served:
-    """A small one of the tenant's own."""
-    return serve(make_detector("cat", "dog"))
+@dataclass(frozen=True)
+class Exported:
+    path: Path
+    served: Served
+    before: dict[str, torch.Tensor]  # the weights that were to be exported
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """A small detector of the tenant's own, written once, which takes seconds, and checked."""
+    path, served = tmp_path_factory.mktemp("exported") / "detector.onnx", make_odd()
+    before = {name: tensor.clone() for name, tensor in served.network.state_dict().items()}
+    write_onnx(served, path)
+    check_onnx(served, path)
+    return Exported(path, served, before)
+
+
+def make_odd() -> Served:
+    own = Suppression(score_threshold=0.3, iou_threshold=0.6)
+    return replace(serve(make_detector(*ODD_NAMES)), suppression=own)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -95,64 +111,48 @@ def test_every_network_that_can_be_trained_can_be_taken_out(preset, tmp_path):
     assert checked.outputs == {"boxes": ["batch", 4, 4], "scores": ["batch", 4, 1]}
 
 
-def test_the_file_tells_how_to_use_it(served, tmp_path):
-    path = tmp_path / "detector.onnx"
-    own = Suppression(score_threshold=0.3, iou_threshold=0.6)
-    write_onnx(replace(served, suppression=own), path)
-    told = read_metadata(path)
+def test_the_file_tells_how_to_use_it(exported):
+    told = read_metadata(exported.path)
     assert (told.pop("model"), "stretched" in told.pop("preprocessing")) == ("mine@3", True)
     assert {key: json.loads(value) for key, value in told.items()} == {
-        "labels": ["cat", "dog"],
-        "side": served.side,
+        "labels": list(ODD_NAMES),  # of any characters
+        "side": exported.served.side,
         "bordered": False,
         "score_threshold": 0.3,
         "iou_threshold": 0.6,
     }
-
-
-def test_labels_may_have_any_characters(tmp_path):
-    path = tmp_path / "detector.onnx"
-    write_onnx(serve(make_detector(*ODD_NAMES)), path)
-    assert tuple(json.loads(read_metadata(path)["labels"])) == ODD_NAMES
-    session = InferenceSession(path)
+    session = InferenceSession(exported.path)
     assert session.get_modelmeta().custom_metadata_map["labels"] == json.dumps(ODD_NAMES)
 
 
-def test_the_file_tells_nothing_about_the_machine_it_was_written_on(served, tmp_path):
-    path = tmp_path / "detector.onnx"
-    write_onnx(served, path)
-    content = path.read_bytes()
+def test_the_file_tells_nothing_about_the_machine_it_was_written_on(exported):
+    content = exported.path.read_bytes()
     for folder in (Path(__file__).parents[3], Path(torch.__file__).parent):
         assert str(folder).encode() not in content
 
 
-def test_the_detector_that_is_served_stays_as_it_is(served, tmp_path):
-    before = {name: tensor.clone() for name, tensor in served.network.state_dict().items()}
-    places = {name: tensor.data_ptr() for name, tensor in served.network.state_dict().items()}
-    write_onnx(served, tmp_path / "detector.onnx")
-    check_onnx(served, tmp_path / "detector.onnx")
-    for name, tensor in served.network.state_dict().items():
-        assert torch.equal(tensor, before[name])
-        assert (tensor.data_ptr(), tensor.stride()) == (places[name], before[name].stride())
-    assert not served.network.training
+def test_the_detector_that_is_served_stays_as_it_is(exported):
+    placed = make_odd().network.state_dict()  # as it was before
+    for name, tensor in exported.served.network.state_dict().items():
+        assert torch.equal(tensor, exported.before[name])
+        assert tensor.stride() == placed[name].stride()
+    assert not exported.served.network.training
 
 
-def test_a_file_that_answers_differently_is_refused(served, tmp_path):
-    path = tmp_path / "detector.onnx"
-    write_onnx(served, path)
+def test_a_file_that_answers_differently_is_refused(exported):
+    other = make_odd()
     with torch.no_grad():
-        list(served.network.parameters())[-1].add_(0.5)  # half a cell to the right
+        list(other.network.parameters())[-1].add_(0.5)  # half a cell to the right
     with pytest.raises(NotEqual, match=r"differ by up to .* pixels"):
-        check_onnx(served, path)
+        check_onnx(other, exported.path)
 
 
-def test_a_detector_whose_answers_are_no_numbers_is_refused(served, tmp_path):
+def test_a_detector_whose_answers_are_no_numbers_is_refused(exported):
+    other = make_odd()
     with torch.no_grad():
-        next(served.network.parameters()).fill_(np.nan)
-    path = tmp_path / "detector.onnx"
-    write_onnx(served, path)
+        next(other.network.parameters()).fill_(np.nan)
     with pytest.raises(NotEqual, match="train it again"):
-        check_onnx(served, path)
+        check_onnx(other, exported.path)
 
 
 def test_a_network_that_no_onnx_file_can_hold_is_refused_before_it_is_copied(tmp_path):

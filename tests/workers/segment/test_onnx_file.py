@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import nn
 from tests.workers.segment.coloured import draw
 from tests.workers.segment.desk import make_segmenter
 from workers.runtime.onnx_export import NotEqual
-from workers.runtime.run import InvalidInput, TooLarge
+from workers.runtime.run import Cancelled, InvalidInput, TooLarge
 from workers.segment.fcn import FCN
 from workers.segment.fcn_config import SHAPES, FcnConfig
 from workers.segment.fields import Encoder
@@ -52,6 +52,27 @@ def served() -> Served:
     return open_segmenter(make_segmenter())
 
 
+@dataclass(frozen=True)
+class Exported:
+    path: Path
+    served: Served
+    before: dict[str, torch.Tensor]  # the weights that were to be exported
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """A small network for pictures of 64 x 64, written once, which takes seconds, and checked."""
+    path, served = tmp_path_factory.mktemp("exported") / "one.onnx", make_odd()
+    before = {name: tensor.clone() for name, tensor in served.network.state_dict().items()}
+    write_onnx(served, (64, 64), path)
+    check_onnx(served, (64, 64), path)
+    return Exported(path, served, before)
+
+
+def make_odd() -> Served:
+    return open_segmenter(make_segmenter(*ODD_NAMES))
+
+
 def read_metadata(path: Path) -> dict[str, str]:
     return {one.key: one.value for one in onnx.load(path).metadata_props}
 
@@ -60,7 +81,6 @@ NETWORKS = {
     "thin-8": {"encoder": "thin", "fc6_padding": 1},
     "thin-32-border": {"encoder": "thin", "stride": 32, "fc6_padding": 0},
     "thin-16-original": {"encoder": "thin", "stride": 16, "fc6_padding": 100},
-    "efficientnet-lite0": {"encoder": "efficientnet-lite0", "fc6_padding": 1},
     "efficientnet-lite0-border": {"encoder": "efficientnet-lite0", "fc6_padding": 0},
     "vgg16-slim-original": {"encoder": "vgg16-slim", "fc6_padding": 100, "at_once": True},
 }
@@ -94,9 +114,8 @@ def test_the_network_of_resnet50_answers_the_same_in_onnxruntime(tmp_path):
     assert checked.difference < 1e-4
 
 
-def test_the_mask_of_a_picture_is_right_in_onnxruntime(served, tmp_path):
-    write_onnx(served, (64, 64), tmp_path / "one.onnx")
-    session = InferenceSession(tmp_path / "one.onnx")
+def test_the_mask_of_a_picture_is_right_in_onnxruntime(exported):
+    session = InferenceSession(exported.path)
     pixels, truth = zip(*(draw(np.random.default_rng(seed)) for seed in range(2)), strict=True)
     pictures = np.stack(pixels).transpose(0, 3, 1, 2).astype(np.float32) / 255
     [found] = session.run(["probabilities"], {"pictures": pictures})
@@ -104,46 +123,41 @@ def test_the_mask_of_a_picture_is_right_in_onnxruntime(served, tmp_path):
     assert (found.argmax(axis=1) == np.stack(truth)).mean() > 0.8  # all but the borders
 
 
-def test_the_file_tells_how_to_use_it(tmp_path):
-    served = open_segmenter(make_segmenter(*ODD_NAMES))
-    write_onnx(served, (64, 96), tmp_path / "one.onnx")
-    told = read_metadata(tmp_path / "one.onnx")
-    assert (told["model"], "3, 64, 96" in told["preprocessing"]) == ("mine@3", True)
+def test_the_file_tells_how_to_use_it(exported):
+    told = read_metadata(exported.path)
+    assert (told["model"], "3, 64, 64" in told["preprocessing"]) == ("mine@3", True)
     assert tuple(json.loads(told["classes"])) == ODD_NAMES
-    assert json.loads(told["palette"]) == [list(colour) for colour in served.palette]
+    assert json.loads(told["palette"]) == [list(colour) for colour in exported.served.palette]
 
 
-def test_the_file_tells_nothing_about_the_machine_it_was_written_on(served, tmp_path):
-    write_onnx(served, (64, 64), tmp_path / "one.onnx")
-    content = (tmp_path / "one.onnx").read_bytes()
+def test_the_file_tells_nothing_about_the_machine_it_was_written_on(exported):
+    content = exported.path.read_bytes()
     for folder in (Path(__file__).parents[3], Path(torch.__file__).parent):
         assert str(folder).encode() not in content
 
 
-def test_the_network_that_is_served_stays_as_it_is(served, tmp_path):
-    before = {name: tensor.clone() for name, tensor in served.network.state_dict().items()}
-    write_onnx(served, (64, 64), tmp_path / "one.onnx")
-    check_onnx(served, (64, 64), tmp_path / "one.onnx")
-    for name, tensor in served.network.state_dict().items():
-        assert torch.equal(tensor, before[name])
-        assert tensor.stride() == before[name].stride()
-    assert not served.network.training
+def test_the_network_that_is_served_stays_as_it_is(exported):
+    placed = make_odd().network.state_dict()  # as it was before
+    for name, tensor in exported.served.network.state_dict().items():
+        assert torch.equal(tensor, exported.before[name])
+        assert tensor.stride() == placed[name].stride()
+    assert not exported.served.network.training
 
 
-def test_a_file_that_answers_differently_is_refused(served, tmp_path):
-    write_onnx(served, (64, 64), tmp_path / "one.onnx")
-    with torch.no_grad():
-        served.network.get_parameter("skips.pool3.bias")[1] += 1
-    with pytest.raises(NotEqual, match="differ by up to"):
-        check_onnx(served, (64, 64), tmp_path / "one.onnx")
+@pytest.mark.parametrize(("change", "why"), [(1, "differ by up to"), (np.nan, "train it again")])
+def test_a_file_that_answers_otherwise_or_no_numbers_is_refused(change, why, exported):
+    other = make_odd()
+    other.network.get_parameter("skips.pool3.bias").data[1] += change
+    with pytest.raises(NotEqual, match=why):
+        check_onnx(other, (64, 64), exported.path)
 
 
-def test_a_network_whose_answers_are_no_numbers_is_refused(served, tmp_path):
-    with torch.no_grad():
-        served.network.get_parameter("skips.pool3.bias")[1] = np.nan
-    write_onnx(served, (64, 64), tmp_path / "one.onnx")
-    with pytest.raises(NotEqual, match="train it again"):
-        check_onnx(served, (64, 64), tmp_path / "one.onnx")
+def test_the_comparison_can_be_stopped(exported):
+    def stop() -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        check_onnx(exported.served, (64, 64), exported.path, stop)
 
 
 def test_the_size_is_the_resolution_and_four_thirds_of_it_unless_told(served):
