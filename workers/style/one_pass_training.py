@@ -28,6 +28,7 @@ from workers.style.train_options import Diverged, Point, Progress, Trained, Trai
 from workers.style.windows import Pictures, choose_rows, draw_windows
 
 CPU = torch.device("cpu")
+LEAST = 1e-2  # size of Gram matrices, where the style is flat: those of paintings are 0.3 to 17
 
 
 class Training:
@@ -65,6 +66,12 @@ class Training:
         wanted = style.resize(size, Image.Resampling.LANCZOS)
         layers = options.style_layers  # for each its Gram matrix (1, C, C)
         self.grams = find_styles(features, [wanted], [1.0], layers, self.precision, watch)
+        # What a picture without any style is away from it. Gram matrices of bright contrasts are
+        # many times those of others: relative to them, one weight suits all styles and layers.
+        self.sizes = {
+            layer: measure_style(torch.zeros_like(gram), gram, "ng").clamp(min=LEAST)
+            for layer, gram in self.grams.items()
+        }
         self.pictures = Pictures(data, options.window, watch=prepare)
         with fix_chance((options.seed,), CPU):
             self.network = OnePass(options.network)
@@ -127,7 +134,8 @@ class Training:
         found = look(painted, options.looked_at, self.precision, watch)
         content = measure_content(found[options.content_layer], wanted[options.content_layer])
         style = [
-            measure_style(find_gram(found[layer]), gram, "ng") for layer, gram in self.grams.items()
+            measure_style(find_gram(found[layer]), gram, "ng") / self.sizes[layer]
+            for layer, gram in self.grams.items()
         ]
         return (
             torch.stack(

@@ -46,7 +46,10 @@ class TrainRequest(Message):
     content_layer: Layer = "relu3_3"
     style_layers: Layers = ["relu1_2", "relu2_2", "relu3_3", "relu4_3"]
     content_weight: Weight = 1.0
-    style_weight: Weight = 3.0
+    style_weight: Weight = Field(
+        5.0,
+        description="Of how far Gram matrices are from the style's, relative to their own size.",
+    )
     tv_weight: Weight = 1.0
     learning_rate: float = Field(1e-3, gt=0, le=1)
     seed: Seed = 0
