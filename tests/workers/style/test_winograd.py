@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from workers.style import winograd
 from workers.style.features import ignore
-from workers.style.winograd import Winograd
+from workers.style.winograd import Winograd, is_faster
 
 
 def draw_layer(inputs, outputs, dtype=torch.float32, seed=0):
@@ -105,3 +105,12 @@ def test_a_watch_stops_it_between_blocks_forward_and_backward():
     with pytest.raises(Stop):
         found.sum().backward()
     assert pixels.grad is None
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "faster"),
+    [(3, 450, False), (64, 450, True), (64, 16, False), (512, 8, True), (512, 4, False)],
+)
+def test_few_channels_and_small_maps_are_left_to_torch(channels, size, faster):
+    filters = torch.Size([max(64, channels), channels, 3, 3])
+    assert is_faster(filters, torch.Size([1, channels, size, size])) is faster
