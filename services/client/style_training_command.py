@@ -39,13 +39,15 @@ def train(
         int, typer.Option(min=32, max=2048, help="Pixels of STYLE: more for larger marks.")
     ] = 256,
     steps: Annotated[int, typer.Option(min=1, max=1_000_000)] = 2000,
-    batch_size: Annotated[int, typer.Option(min=1, max=64, help="Squares of a step.")] = 4,
+    batch_size: Annotated[int, typer.Option(min=1, max=64, help="Squares of a step.")] = 2,
     width: Annotated[int, typer.Option(min=4, max=64, help="Channels at first.")] = 32,
     blocks: Annotated[int, typer.Option(min=1, max=16, help="Residual blocks.")] = 5,
     content_layer: Annotated[str, typer.Option(metavar="LAYER")] = "relu3_3",
     style_layers: StyleLayers = None,
     content_weight: Annotated[float, typer.Option(min=0, max=1e12)] = 1.0,
-    style_weight: Annotated[float, typer.Option(min=0, max=1e12)] = 1e4,
+    style_weight: Annotated[
+        float, typer.Option(min=0, max=1e12, help="More: less is left of the photo.")
+    ] = 5.0,
     tv_weight: Annotated[float, typer.Option(min=0, max=1e12)] = 1.0,
     learning_rate: Annotated[float, typer.Option(min=0, max=1)] = 1e-3,
     seed: Annotated[int, typer.Option(min=0, max=2**31)] = 0,

@@ -19,7 +19,7 @@ TRANSFER = {  # some seconds on one core
     "size": 192,
     "scales": 1,
     "steps": 40,
-    "strength": 4.0,
+    "strength": 2.0,
     "learning_rate": 0.2,
     "preview_every": 10,
 }

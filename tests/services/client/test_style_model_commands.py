@@ -105,7 +105,7 @@ def test_every_option_of_the_contract_can_be_chosen(
     run: CliRunner, style: FakeStyle, data: str
 ) -> None:
     sizes = ["--name", "waves", "--window", "64", "--style-size", "128", "--steps", "9"]
-    network = ["--batch-size", "2", "--width", "8", "--blocks", "1", "--seed", "4"]
+    network = ["--batch-size", "3", "--width", "8", "--blocks", "1", "--seed", "4"]
     layers = ["--content-layer", "relu2_2", "--style-layer", "relu1_1", "--style-layer", "pool2"]
     weights = ["--content-weight", "2", "--style-weight", "3", "--tv-weight", "4"]
     rate = ["--learning-rate", "0.01"]
