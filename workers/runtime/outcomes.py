@@ -69,7 +69,7 @@ def explain(
 
 def _explain_stop(order: str | None, kept: Message | None) -> Outcome:
     if order == "cancel":
-        return Outcome(State.CANCELLED, kept and kept.model_dump(mode="json"))
+        return Outcome(State.CANCELLED, None if kept is None else kept.model_dump(mode="json"))
     if order == "late":
         detail = "The job was still running at its deadline. Allow more time."
         return Outcome(State.FAILED, code=DEADLINE_EXCEEDED, detail=detail)
