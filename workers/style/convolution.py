@@ -26,7 +26,10 @@ class FrozenLayer:
             return self.winograd.convolve(maps, rectify, watch)
         else:
             found = F.conv2d(maps, self.weight, self.bias, padding=1)
-        return F.relu_(found) if rectify else found
+        if not rectify:
+            return found
+        watch_gradient(found, watch)
+        return F.relu_(found)
 
     @cached_property
     def winograd(self) -> Winograd:
@@ -35,3 +38,9 @@ class FrozenLayer:
     @cached_property
     def halved(self) -> Convolution:
         return self.weight.to(torch.bfloat16), self.bias.to(torch.bfloat16)
+
+
+def watch_gradient(maps: Tensor, watch: Callable[[], None]) -> None:
+    """Call it once their gradient is there, on a CPU: elsewhere a pass takes but a moment."""
+    if maps.requires_grad and maps.device.type == "cpu":
+        maps.register_hook(lambda _: watch())  # type: ignore[no-untyped-call]

@@ -14,7 +14,7 @@ from shared.weights import WeightsError, locate
 from workers.runtime import vgg16
 from workers.runtime.pretrained import MissingPretrained
 from workers.runtime.vgg16_weights import FILE, load_vgg16
-from workers.style.convolution import Convolution, FrozenLayer
+from workers.style.convolution import Convolution, FrozenLayer, watch_gradient
 from workers.style.fields import Network, Pooling
 from workers.style.layers import list_layers
 from workers.style.levels import VGG16_LEVELS, draw_leaves, level
@@ -88,8 +88,7 @@ class Features:
         for name in names[: 1 + max(names.index(one) for one in wanted)]:
             watch()
             maps = self._run(name, maps, wanted, watch)
-            if maps.requires_grad and maps.device.type == "cpu":
-                maps.register_hook(lambda _: watch())  # type: ignore[no-untyped-call]
+            watch_gradient(maps, watch)
             if name in wanted:
                 yield name, maps
 
