@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-import torch
+from PIL import Image
 
 from shared.blobs import Blobs
 from shared.contract import LONG, Task
@@ -11,13 +11,17 @@ from shared.settings import Settings
 from workers.runtime.devices import choose_device
 from workers.runtime.pretrained import MissingPretrained
 from workers.runtime.trained import TrainedModels
-from workers.style.features import Features, load_features
+from workers.style.features import Features, ignore, load_features
 from workers.style.fields import DEFAULT_MODEL, Network, Pooling
+from workers.style.painting import Painting, Subject, paint
+from workers.style.pictures import to_tensor
+from workers.style.precision import choose_precision
+from workers.style.recipe import make_plan
 from workers.style.served import Painters
-from workers.style.transfer_contract import TRANSFER
+from workers.style.transfer_contract import TRANSFER, TransferRequest
 
 WORKER = "style"  # its name in the registry of models
-DOT = torch.full((1, 3, 64, 64), 0.5)
+GREY = Image.new("RGB", (256, 256), "grey")
 
 
 class StyleWorker:
@@ -49,6 +53,14 @@ class StyleWorker:
         """What the first job of this process would wait for."""
         with suppress(MissingPretrained):  # that job is told
             if self.settings.queue.endswith(LONG):
-                self.features("vgg16", "max").look(DOT, ["relu5_1"])
+                self._paint_grey()
             else:
-                self.painters.published[DEFAULT_MODEL].paint(DOT)
+                self.painters.published[DEFAULT_MODEL].paint(to_tensor(GREY))
+
+    def _paint_grey(self) -> None:
+        """One step: torch loads much for its first optimiser, and filters take other forms."""
+        request = TransferRequest.model_validate(TRANSFER.example | {"size": max(GREY.size)})
+        subject = Subject(GREY, (GREY,), (1.0,), 1.0, None, "content", 0)
+        precision = choose_precision("auto", self.device)
+        painting = Painting(subject, make_plan(request, *GREY.size), precision, self.device)
+        paint([painting], self.features("vgg16", "max"), ignore)
