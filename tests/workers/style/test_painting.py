@@ -176,9 +176,7 @@ def test_noise_is_drawn_from_the_seed(features):
 
 
 def test_noise_becomes_like_the_content(features):
-    painting = make_painting(
-        start="noise", steps=60, preset="gatys", scales=1, content_weight=100.0
-    )
+    painting = make_painting(start="noise", steps=60, preset="gatys", scales=1, strength=0.01)
     finish(painting, features)
     assert painting.history[-1].content < 0.3 * painting.history[0].content
 
