@@ -27,7 +27,7 @@ class TrainOptions:
     content_layer: str = "relu3_3"  # of VGG16
     style_layers: tuple[str, ...] = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
     content_weight: float = 1.0
-    style_weight: float = 8.0  # of Gram matrices relative to their size
+    style_weight: float = 5.0  # of Gram matrices relative to their size
     tv_weight: float = 1.0
     learning_rate: float = 1e-3  # of Adam, the highest
     seed: int = 0
