@@ -27,8 +27,8 @@ down:  ## Stop what `make up` started
 
 test: setup-dev  ## Everything CI checks, except the linters
 	$(BIN)/atelier weights pull
-	$(BIN)/python -m pytest -n auto -m "not chaos"
-	$(BIN)/python -m pytest -m chaos
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not chaos"
+	$(BIN)/python -m pytest -n auto -rP -m chaos
 
 lint: setup-dev  ## Format, style, types, import directions, deployment files
 	$(BIN)/ruff format --check .

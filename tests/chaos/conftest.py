@@ -10,11 +10,10 @@ FULL = bool(os.environ.get("ATELIER_FULL"))
 
 
 @pytest.fixture
-def show(capsys: pytest.CaptureFixture[str]) -> Callable[[object], None]:
-    """Prints figures past pytest, which keeps what a passing test says to itself."""
+def show() -> Callable[[object], None]:
+    """Tells figures; of tests that pass, `pytest -rP` prints them."""
 
     def write(text: object) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n{text}\n")
+        sys.stdout.write(f"{text}\n")
 
     return write

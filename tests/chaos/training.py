@@ -145,7 +145,8 @@ def interrupt(job: Job, home: Path, victim: str, database_url: str = "") -> Find
         request = {f"{job.unit}s": job.count, **job.request, **job.add(lambda one: add(site, one))}
         job_id = site.submit(job.task, request)["id"]
         checkpoint = home / "checkpoints" / job_id / CHECKPOINT
-        wait_for(lambda: count_saved(job, checkpoint), "a checkpoint", PATIENCE)
+        enough = job.count // 10  # so many are not told by one that begins anew
+        wait_for(lambda: count_saved(job, checkpoint) >= enough, "a checkpoint", PATIENCE)
         saved = count_saved(job, checkpoint)
         kill(site, victim)
         ended = site.finish(job_id, PATIENCE)
