@@ -26,7 +26,6 @@ INVERSES = [5, 3, 4, 1, 2, 0]  # the place of each one's inverse
 Watch = Callable[[], None]
 
 
-# moved
 class Winograd:
     """A convolution by filters (O, I, 3, 3) and a bias (O,), on a border of zeros.
 
