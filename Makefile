@@ -28,7 +28,8 @@ down:  ## Stop what `make up` started
 test: setup-dev  ## Everything CI checks, except the linters
 	$(BIN)/atelier weights pull
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not chaos"
-	$(BIN)/python -m pytest -n auto -rP -m chaos
+	$(BIN)/python -m pytest -n auto -rP -m "chaos and not alone"
+	$(BIN)/python -m pytest -rP -m "chaos and alone"
 
 lint: setup-dev  ## Format, style, types, import directions, deployment files
 	$(BIN)/ruff format --check .

@@ -40,6 +40,7 @@ def frozen(site: Site) -> Iterator[None]:
 
 
 @pytest.mark.chaos
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("trouble", [down, frozen])
 def test_every_submit_is_accepted_and_finishes_later(
@@ -66,7 +67,7 @@ def test_every_submit_is_accepted_and_finishes_later(
         f" {show_latency(client.latencies)} ms; all finished {drained:.1f} s after it was back"
     )
     assert set(client.answers) == {202}
-    assert percentile(client.latencies, 0.99) < (1.0 if trouble is down else 5.0)  # seconds
+    assert percentile(client.latencies, 0.99) < (0.5 if trouble is down else 5.0)  # seconds
     assert found.kept, found.faults
     assert found.states == {"succeeded": found.accepted}
     assert drained < 30
