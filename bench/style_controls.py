@@ -20,7 +20,7 @@ from workers.style.stained_glass import draw_stained_glass
 
 PHOTO = "china.jpg"
 WIDTH, HEIGHT, QUICK_WIDTH = 240, 160, 48  # pixels
-STEPS, QUICK_STEPS = 120, 2
+STEPS, QUICK_STEPS = 80, 2
 COLUMNS_SHOWN, GAP, CAPTION = 4, 4, 20  # cells in a row; pixels
 PATH = ROOT / "docs" / "images" / "style-controls.jpg"
 MAX_BYTES = 150_000
@@ -40,8 +40,8 @@ class Case:
 
 CASES = (
     Case("the default"),
-    Case("strength 0.1", {"strength": 0.1}),
-    Case("strength 10", {"strength": 10}),
+    Case("strength 0.01", {"strength": 0.01}),
+    Case("strength 0.001", {"strength": 0.001}),
     Case("style_scale 2", {"style_scale": 2}),
     Case("colours: content", {"colours": "content"}),
     Case("a mask: the right half", masked=True),
@@ -50,7 +50,7 @@ CASES = (
     Case("style_layers: relu4_1", {"style_layers": ["relu4_1"]}),
     Case("content_layers: relu1_1", {"content_layers": ["relu1_1"]}),
     Case("start: noise", {"start": "noise"}),
-    Case("tv_weight 10", {"tv_weight": 10}),
+    Case("tv_weight 1000", {"tv_weight": 1000}),
 )
 
 

@@ -32,7 +32,7 @@ from workers.style.transfer_contract import TransferRequest
 
 PHOTO = "china.jpg"
 WIDTH, HEIGHT, QUICK_SIDE = 450, 300, 64  # pixels
-STEPS, QUICK_STEPS, MEMORY_STEPS = 30, 2, 3
+STEPS, QUICK_STEPS, MEMORY_STEPS = 20, 2, 3
 TARGET, APART = 0.45, 0.02  # of the textbook's time; of its loss
 OURS, TEXTBOOK = "atelier", "textbook"
 
