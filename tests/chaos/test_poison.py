@@ -1,7 +1,6 @@
 """Jobs that kill, hang or exhaust a worker fail by themselves, and cost the good ones nothing."""
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,9 +38,7 @@ def mix_jobs(seed: int) -> list[Request]:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(2 * PATIENCE)
-def test_poison_fails_alone_and_within_three_attempts(
-    tmp_path: Path, database_url: str, show: Callable[[object], None]
-):
+def test_poison_fails_alone_and_within_three_attempts(tmp_path: Path, database_url: str):
     log = tmp_path / "client.jsonl"
     with run_site(tmp_path / "home", mains=2, database_url=database_url) as site:
         mains = [site.stack.pid(main) for main in site.mains]
@@ -61,5 +58,7 @@ def test_poison_fails_alone_and_within_three_attempts(
         assert code in expected if expected else state == "succeeded", (request, state, code)
         assert failures <= 3
         assert fence <= 4
-    show(f"{found.states['succeeded']} good jobs succeeded, {found.states['failed']} poison failed")
+    print(
+        f"{found.states['succeeded']} good jobs succeeded, {found.states['failed']} poison failed"
+    )
     assert found.states == {"succeeded": GOOD // 3 + GOOD * 2 // 3, "failed": EACH * len(POISONS)}

@@ -47,7 +47,6 @@ def test_every_submit_is_accepted_and_finishes_later(
     tmp_path: Path,
     database_url: str,
     trouble: Callable[[Site], Iterator[None]],
-    show: Callable[[object], None],
 ):
     log = tmp_path / "client.jsonl"
     jobs = [("echo.count", {"number": number}) for number in range(SECONDS * RATE)]
@@ -61,7 +60,7 @@ def test_every_submit_is_accepted_and_finishes_later(
             site.drain()
             drained = time.monotonic() - back
         found = check(log, site.database)
-    show(
+    print(
         f"Redis {trouble.__name__} for {SECONDS} s: {client.answers.count(202)} of"
         f" {len(client.answers)} submits answered 202, p50 / p99"
         f" {show_latency(client.latencies)} ms; all finished {drained:.1f} s after it was back"

@@ -1,6 +1,5 @@
 """Kill workers as often as you like: every token is counted once."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,11 @@ DOCUMENTS = 10_000 if FULL else 2000
 @pytest.mark.chaos
 @pytest.mark.timeout(3600 if FULL else 300)
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_counts_are_those_of_one_process(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path, show: Callable[[object], None]
-):
+def test_counts_are_those_of_one_process(kind: str, request: pytest.FixtureRequest, tmp_path: Path):
     url = "" if kind == "sqlite" else request.getfixturevalue("empty_postgres_url")
     processes, every = (4, 1.0) if FULL else (2, 2.0)
     findings, figures = shake(tmp_path / "home", DOCUMENTS, processes, 1, every, url)
-    show(figures)
+    print(figures)
     assert findings.failed == []
     assert findings.differences == []
     assert findings.deadlocks == 0

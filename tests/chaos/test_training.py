@@ -1,6 +1,5 @@
 """A long job whose process is killed goes on from its checkpoint, and ends once."""
 
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -26,11 +25,10 @@ def test_a_killed_job_goes_on_from_its_checkpoint_and_ends_once(
     victim: str,
     request: pytest.FixtureRequest,
     tmp_path: Path,
-    show: Callable[[object], None],
 ):
     url = "" if kind == "sqlite" else request.getfixturevalue("empty_postgres_url")
     found = interrupt(job, tmp_path / "home", victim, url)
-    show(f"{job.task}, {kind}, {victim}: saved {found.saved}, went on in {found.resumed}")
+    print(f"{job.task}, {kind}, {victim}: saved {found.saved}, went on in {found.resumed}")
     assert found.job["state"] == "succeeded", found.job["error"]
     assert 0 < found.saved < job.count
     assert found.saved <= found.resumed <= job.count

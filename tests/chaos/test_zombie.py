@@ -2,7 +2,6 @@
 
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,9 +40,7 @@ def sleep_past_leases(site: Site) -> bool:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-def test_a_worker_that_was_stopped_past_its_lease_writes_nothing(
-    tmp_path: Path, database_url: str, show: Callable[[object], None]
-):
+def test_a_worker_that_was_stopped_past_its_lease_writes_nothing(tmp_path: Path, database_url: str):
     log = tmp_path / "client.jsonl"
     done = 0
     with run_site(tmp_path / "home", mains=2, database_url=database_url) as site:
@@ -57,7 +54,7 @@ def test_a_worker_that_was_stopped_past_its_lease_writes_nothing(
             time.sleep(3)  # whatever still wants to be written
         discarded = sum(site.read_log(main).count("late outcome discarded") for main in site.mains)
         found = check(log, site.database)
-    show(f"{done} times all workers slept past their leases: {discarded} late outcomes discarded")
+    print(f"{done} times all workers slept past their leases: {discarded} late outcomes discarded")
     assert discarded > 0
     assert found.kept, found.faults
     assert found.states == {"succeeded": found.accepted}
