@@ -54,7 +54,7 @@ def paint_and_stop(client: Client, size: int) -> dict[str, Any]:
         now = time.perf_counter()
         if event.name == "running":
             started = now
-        elif event.name == "progress" and event.data.get("preview") and not shown:
+        elif event.name == "preview" and not shown:
             shown, preview = now, event.data["preview"]
             time.sleep(1)  # until some step is under way
             asked = time.perf_counter()
