@@ -23,9 +23,8 @@ from bench.segment_memory import read_memory
 from shared.settings import read_settings
 from shared.weights import locate
 from workers.style.features import Features, ignore, load_features
-from workers.style.objective import MEAN, STD, normalise
 from workers.style.painting import Painting, Subject, paint
-from workers.style.pictures import to_tensor
+from workers.style.pictures import DEVIATION, MEAN, normalise, to_tensor
 from workers.style.recipe import Plan, make_plan
 from workers.style.stained_glass import draw_stained_glass
 from workers.style.transfer_contract import TransferRequest
@@ -109,8 +108,9 @@ def make_textbook(size: tuple[int, int], steps: int) -> Step:
 def copy_network(features: Features) -> nn.Sequential:
     """As plain modules, for pictures that are normalised as ours are."""
     layers = make_network([(one.weight, one.bias) for one in features.layers.values()])
-    offset = (MEAN - features.mean) / features.deviation
-    rescale = Rescale(STD / features.deviation, offset)
+    mean, deviation = (torch.tensor(one).view(3, 1, 1) for one in (MEAN, DEVIATION))
+    offset = (mean - features.mean) / features.deviation
+    rescale = Rescale(deviation / features.deviation, offset)
     return nn.Sequential(OrderedDict([("pixels", rescale), *layers.named_children()]))
 
 

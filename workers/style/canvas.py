@@ -5,8 +5,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workers.style.objective import denormalise, normalise
-from workers.style.pictures import to_tensor
+from workers.style.pictures import denormalise, normalise, to_tensor
 from workers.style.recipe import Scale
 
 

@@ -18,12 +18,11 @@ from workers.style.convolution import Convolution, FrozenLayer, watch_gradient
 from workers.style.fields import Network, Pooling
 from workers.style.layers import list_layers
 from workers.style.levels import VGG16_LEVELS, draw_leaves, level
+from workers.style.pictures import DEVIATION, MEAN
 
 Precision = Literal["float32", "bfloat16"]
 
 VGG19 = "vgg19.pth"  # its name in the catalogue of pretrained files
-# of ImageNet's pictures, red, green, blue in [0, 1], as torchvision trained its networks
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def ignore() -> None:

@@ -9,21 +9,8 @@ from torch.nn import functional
 
 from workers.style.features import Features, Precision
 from workers.style.losses import find_gram, measure_content, measure_style, measure_tv
+from workers.style.pictures import denormalise
 from workers.style.recipe import Plan
-
-# Of ImageNet's pixels, red, green, blue in [0, 1]: the scale at which pictures are optimised.
-MEAN = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
-STD = torch.tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
-
-
-def normalise(pixels: Tensor) -> Tensor:
-    """RGB (N, 3, H, W) in [0, 1] -> so that each channel is about 0 on average, and 1 wide."""
-    return (pixels - MEAN.to(pixels.device)) / STD.to(pixels.device)
-
-
-def denormalise(picture: Tensor) -> Tensor:
-    """The inverse of `normalise`; what is beyond [0, 1] stays so."""
-    return picture * STD.to(picture.device) + MEAN.to(picture.device)
 
 
 @dataclass(frozen=True)

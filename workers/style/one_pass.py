@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from workers.style.pictures import normalise
+
 LEAST_SIDE = 16  # pixels: what is a quarter of it can still be mirrored at its border
 MOST_WIDTH, MOST_BLOCKS = 64, 16
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,6 @@ class Enlarge(nn.Module):
         """(4 outputs, inputs, 2, 2): of the corners above left, above right, below left, right."""
         rows = fold(self.weight, dim=2)
         return torch.cat([one for row in rows for one in fold(row, dim=3)])
-
-
-def normalise(pixels: Tensor) -> Tensor:
-    """RGB (N, 3, H, W) in [0, 1] in steps of ImageNet's standard deviations, without its mean."""
-    mean, std = (pixels.new_tensor(one).view(3, 1, 1) for one in (MEAN, STD))
-    return (pixels - mean) / std
 
 
 def fold(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:

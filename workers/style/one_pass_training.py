@@ -20,7 +20,8 @@ from workers.runtime.training import fix_chance, make_optimiser, pack_optimiser,
 from workers.style.contents import Contents, watch_nothing
 from workers.style.features import Features, ignore
 from workers.style.losses import find_gram, measure_content, measure_style, measure_tv
-from workers.style.one_pass import OnePass, normalise
+from workers.style.one_pass import OnePass
+from workers.style.pictures import normalise
 from workers.style.precision import choose_precision
 from workers.style.recipe import fit_style
 from workers.style.style_targets import find_styles

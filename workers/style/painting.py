@@ -19,8 +19,8 @@ from workers.style.canvas import Canvas, shrink
 from workers.style.descent import Diverged, make_descent
 from workers.style.features import Features, Precision
 from workers.style.fields import Losses
-from workers.style.objective import Targets, find_targets, measure, normalise
-from workers.style.pictures import to_image
+from workers.style.objective import Targets, find_targets, measure
+from workers.style.pictures import normalise, to_image
 from workers.style.recipe import Plan, fit_style
 from workers.style.style_targets import find_styles
 

@@ -8,8 +8,9 @@ from torchvision.models.vgg import make_layers
 from tests.workers.style.networks import draw_convolutions, draw_features
 from workers.runtime.pretrained import MissingPretrained
 from workers.style import features as features_module
-from workers.style.features import DEVIATION, MEAN, Features, load_features, read_convolutions
+from workers.style.features import Features, load_features, read_convolutions
 from workers.style.layers import DEPTHS, list_layers
+from workers.style.pictures import normalise
 
 CPU = torch.device("cpu")
 # Of each stage: few, and as many as Winograd's convolutions are taken for.
@@ -33,10 +34,6 @@ def build_theirs(network, convolutions, pooling="max"):
             *(nn.AvgPool2d(2) if isinstance(one, nn.MaxPool2d) else one for one in theirs)
         )
     return theirs
-
-
-def normalise(pixels):
-    return (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(DEVIATION).view(3, 1, 1)
 
 
 def draw_pixels(height=67, width=90, count=1):

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from tests.workers.style.desk import draw_noise
-from workers.style.pictures import fit, to_image, to_tensor
+from workers.style.pictures import denormalise, fit, normalise, to_image, to_tensor
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,11 @@ def test_red_is_the_first_channel():
 def test_what_is_beyond_black_and_white_is_black_and_white():
     pixels = torch.tensor([-0.3, 0.5, 1.7]).view(1, 3, 1, 1).requires_grad_()
     assert to_image(pixels).getpixel((0, 0)) == (0, 128, 255)
+
+
+def test_pixels_are_as_imagenets_are_normalised():
+    """The numbers of torchvision: mean 0.485, 0.456, 0.406, deviation 0.229, 0.224, 0.225."""
+    white = normalise(torch.ones(1, 3, 1, 1)).flatten()
+    torch.testing.assert_close(white, torch.tensor([2.24891, 2.42857, 2.64]))
+    pixels = torch.rand(1, 3, 4, 5)
+    torch.testing.assert_close(denormalise(normalise(pixels)), pixels)
