@@ -12,7 +12,7 @@ from workers.runtime.run import SETTLED, Cancelled, InvalidInput, JobError, Run
 from workers.style import transfer_tasks
 from workers.style.features import Features
 from workers.style.painting import Painting, paint
-from workers.style.transfer_contract import TRANSFER, TransferRequest, TransferResult
+from workers.style.transfer_contract import TransferRequest, TransferResult
 from workers.style.transfer_tasks import transfer
 
 # Of 255. Sums in another order differ a little, of which L-BFGS makes no more; Adam does, whose
@@ -145,7 +145,3 @@ def test_one_that_diverges_is_told_what_to_do(sqlite_desk: Desk, monkeypatch):
     assert isinstance(refused, InvalidInput)
     assert "Lower learning_rate" in str(refused)
     assert isinstance(order.ended[1], TransferResult)
-
-
-def test_a_cpu_paints_one_by_one(sqlite_desk: Desk):
-    assert sqlite_desk.worker.count_together(TRANSFER) == 1

@@ -1,7 +1,6 @@
 """Paintings that are cancelled, and those whose worker is killed."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +12,6 @@ from workers.runtime.run import Cancelled, Run
 from workers.style import painting_job
 from workers.style.transfer_contract import TransferRequest, TransferResult
 from workers.style.transfer_tasks import transfer
-
-
-def list_checkpoints(desk: Desk) -> list[Path]:
-    return list((desk.worker.settings.home / "checkpoints").glob(f"*/{CHECKPOINT}"))
 
 
 def stop_after(desk: Desk, step: int) -> Callable[[], bool]:
@@ -41,7 +36,7 @@ def stop_and_go_on(desk: Desk, request: TransferRequest, step: int) -> TransferR
     run.stop_requested = stop_after(desk, step)
     transfer(desk.worker, [run])
     assert isinstance(desk.settled.pop(run.job_id), Cancelled)
-    assert [path.parent.name for path in list_checkpoints(desk)] == [run.job_id]
+    assert desk.list_checkpoints() == [run.job_id]
     desk.steps.clear()
     return go_on(desk, run)
 
@@ -95,14 +90,17 @@ def test_a_job_that_is_cancelled_before_its_first_preview_keeps_nothing(sqlite_d
     assert sqlite_desk.steps == []
 
 
-@pytest.mark.parametrize("calls", [10, 30, 60, 90])
-def test_a_job_stops_in_the_midst_of_a_step(sqlite_desk: Desk, monkeypatch, calls):
-    """Nothing that takes long is done between two questions whether to stop."""
+@pytest.mark.parametrize(("calls", "steps"), [(10, 0), (30, 0), (60, 0), (90, 0), (110, 1)])
+def test_a_job_stops_in_the_midst_of_a_step(sqlite_desk: Desk, monkeypatch, calls, steps):
+    """Nothing that takes long is done between two questions whether to stop.
+
+    At 90 the first preview is measured, at 110 the result.
+    """
     monkeypatch.setattr(reporting, "PREVIEW_EVERY", 0.0)
-    stop = stop_within(calls)
-    sqlite_desk.stops = stop
+    sqlite_desk.stops = stop_within(calls)
     sqlite_desk.do_all(transfer, sqlite_desk.ask(steps=1, scales=1))
-    assert sqlite_desk.steps == [] or calls == 90
+    assert [type(ended) for ended in sqlite_desk.settled.values()] == [Cancelled]
+    assert len(sqlite_desk.steps) == steps
 
 
 @pytest.mark.parametrize(
@@ -122,7 +120,7 @@ def test_a_killed_painting_goes_on_as_if_it_had_not_stopped(always_saving: Desk,
     assert desk.steps[0]["preview"] is not None
     assert result.picture == whole.picture
     assert (result.losses, result.curve) == (whole.losses, whole.curve)
-    assert list_checkpoints(desk) == []
+    assert desk.list_checkpoints() == []
 
 
 def test_l_bfgs_goes_on_with_an_empty_memory(always_saving: Desk):
@@ -148,13 +146,13 @@ def test_a_damaged_checkpoint_is_not_used(always_saving: Desk):
     run = desk.make(desk.ask())
     run.stop_requested = stop_after(desk, 3)
     transfer(desk.worker, [run])
-    [path] = list_checkpoints(desk)
+    path = desk.checkpoints / run.job_id / CHECKPOINT
     path.write_bytes(path.read_bytes()[:1000])
     assert go_on(desk, run).finished
-    assert list_checkpoints(desk) == []
+    assert desk.list_checkpoints() == []
 
 
 def test_checkpoints_are_written_so_many_seconds_apart(sqlite_desk: Desk):
     sqlite_desk.stops = stop_after(sqlite_desk, 3)
     sqlite_desk.do_all(transfer, sqlite_desk.ask(preview_every=1))
-    assert list_checkpoints(sqlite_desk) == []
+    assert not list(sqlite_desk.checkpoints.glob("*/*"))
