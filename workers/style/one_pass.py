@@ -89,9 +89,17 @@ class Enlarge(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2 H, 2 W)."""
+        # no name here keeps a larger map that is no longer needed: they are most of a pass's memory
+        larger = functional.pixel_shuffle(self._convolve(maps), 2)
+        larger = larger.contiguous(memory_format=torch.channels_last)
+        return functional.relu(self.normalise(larger), inplace=True)
+
+    def _convolve(self, maps: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, 4 outputs, H, W): each channel's four corners, one by one."""
         count, height, width = maps.shape[0], *maps.shape[2:]
-        padded = functional.pad(maps, (1, 1, 1, 1), mode="replicate")
-        found = functional.conv2d(padded, self._fold())
+        found = functional.conv2d(
+            functional.pad(maps, (1, 1, 1, 1), mode="replicate"), self._fold()
+        )
         found = found.view(count, 2, 2, -1, height + 1, width + 1)
         # what is above left of a pixel's middle begins one row and one column before what is below
         corners = [
@@ -99,9 +107,7 @@ class Enlarge(nn.Module):
             for down in (0, 1)
             for right in (0, 1)
         ]
-        larger = functional.pixel_shuffle(torch.stack(corners, dim=2).flatten(1, 2), 2)
-        normal = self.normalise(larger.contiguous(memory_format=torch.channels_last))
-        return functional.relu(normal, inplace=True)
+        return torch.stack(corners, dim=2).flatten(1, 2)
 
     def _fold(self) -> Tensor:
         """(4 outputs, inputs, 2, 2): of the corners above left, above right, below left, right."""
