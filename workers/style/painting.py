@@ -53,8 +53,6 @@ class Progress:
     step: int  # of all scales, that are done
     steps: int
     losses: Losses  # weighted, before the last step
-    scale: int  # that the next step is of, from 1
-    scales: int
     fraction: float  # of the work, which grows with the pixels
 
 
@@ -78,14 +76,11 @@ class Painting:
 
     def _open(self, scale: int) -> None:
         """Begin one of the plan's scales, with the content."""
+        own = self._subject
         self.scale = scale
-        self.canvas = self._make_canvas(scale)
+        self.canvas = Canvas(own.content, own.region, self.plan.scales[scale], self.device)
         self.descent = make_descent(self.plan.optimiser, self.canvas.picture)
         self.targets: Targets | None = None
-
-    def _make_canvas(self, scale: int) -> Canvas:
-        own = self._subject
-        return Canvas(own.content, own.region, self.plan.scales[scale], self.device)
 
     def _draw_noise(self) -> Tensor:
         """The same on every device."""
@@ -106,9 +101,10 @@ class Painting:
         return size, masked, plan.network, plan.pooling, plan.watched, plan.cost, self.precision
 
     @property
-    def start_losses(self) -> Losses:
-        """Before the first step at the size that is painted now; after that step."""
-        return self.history[self._count_before()]
+    def start_losses(self) -> Losses | None:
+        """Before the first step at the size that is painted now; None until that step is done."""
+        before = self._count_before()
+        return self.history[before] if self.step > before else None
 
     def _count_before(self) -> int:
         """Steps of the scales that are done."""
@@ -127,8 +123,6 @@ class Painting:
             step=self.step,
             steps=self.steps,
             losses=self.history[-1],
-            scale=self.scale + 1,
-            scales=len(scales),
             fraction=done / sum(work),
         )
 
@@ -137,18 +131,10 @@ class Painting:
         return to_image(self.canvas.show())
 
     def render(self) -> Image.Image:
-        """RGB, as it is now, at its final size. Raises `failed`."""
+        """RGB, when it is over. Raises `failed`."""
         if self.failed is not None:
             raise self.failed
-        return to_image(self._finish_canvas().show())
-
-    def _finish_canvas(self) -> Canvas:
-        """At the final size."""
-        if self.scale == len(self.plan.scales) - 1:
-            return self.canvas
-        canvas = self._make_canvas(-1)
-        canvas.begin_as(self.canvas.look().detach())
-        return canvas
+        return self.preview()
 
     def find_targets(
         self, features: Features, precision: Precision, watch: Callable[[], None]

@@ -108,7 +108,6 @@ class PaintingJob:
     def _tell(self, file: bytes, image: Image.Image, finished: bool) -> TransferResult:
         painting, save = self.painting, self.run.save
         losses = measure_painting(painting, self.features, self.run.raise_if_cancelled)
-        before = sum(one.steps for one in painting.plan.scales[: painting.scale])
         return TransferResult(
             picture=save(file),
             width=image.width,
@@ -116,7 +115,7 @@ class PaintingJob:
             steps=painting.step,
             finished=finished,
             # if this size has had no step yet, the picture is as it is at its start
-            start=losses if painting.step == before else painting.start_losses,
+            start=painting.start_losses or losses,
             losses=losses,
             recipe=painting.plan.describe(painting.precision),
             curve=save(self._draw_curve(losses)) if finished else None,

@@ -198,6 +198,7 @@ def test_each_scale_goes_on_from_the_one_before(features):
         assert painting.preview().size == (coarse.width, coarse.height)
         paint([painting], features, ignore)
     assert painting.preview().size == (fine.width, fine.height)
+    assert painting.start_losses is None
     finish(painting, features)
     assert painting.start_losses == painting.history[coarse.steps]
     assert len(painting.history) == 10
@@ -210,18 +211,11 @@ def test_what_is_painted_is_told(features):
         paint([painting], features, ignore)
         told = painting.describe()
         fractions.append(told.fraction)
-        assert (told.step, told.steps, told.scales) == (painting.step, 10, 2)
+        assert (told.step, told.steps) == (painting.step, 10)
         assert told.losses == painting.history[-1]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
     assert fractions[5] == pytest.approx(6 / (6 + 4 * 4))  # the first six have a quarter of pixels
-
-
-def test_it_can_be_shown_at_its_final_size_at_any_time(features):
-    painting = make_painting(steps=10, scales=2)
-    assert painting.render().size == (64, 48)
-    paint([painting], features, ignore)
-    assert painting.render().size == (64, 48)
 
 
 def test_the_result_is_measured_as_it_is_shown(features):
