@@ -16,7 +16,7 @@ from services.client.photos import PAINTED, name_results
 from services.client.report import Report
 from services.client.requests import check_request
 from services.client.saved_files import make_folder
-from services.client.style_options import Colour, Colours, Force, Model, Size
+from services.client.style_options import Colour, Colours, Force, Model
 
 app = typer.Typer()
 
@@ -33,7 +33,15 @@ def apply(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Put the paintings here.")] = FOLDER,
     force: Force = False,
     model: Model = None,
-    size: Size = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=32,
+            max=2048,
+            help="Pixels of the longer side of a painting; unless given, the photo's, but no more "
+            "than 1024.",
+        ),
+    ] = None,
     strength: Annotated[
         float, typer.Option(min=0, max=1, help="Below 1 the photo shines through.")
     ] = 1.0,

@@ -60,18 +60,21 @@ Model = Annotated[
         help="stained-glass, or one of yours: NAME or NAME@VERSION; by default the one in use."
     ),
 ]
-Size = Annotated[
-    int | None,
-    typer.Option(min=32, max=2048, help="Pixels of the longer side of the painting."),
-]
-Weight = Annotated[float | None, typer.Option(min=0, max=1e12, help="The preset's unless given.")]
 ContentLayers = Annotated[
     list[str] | None,
-    typer.Option("--content-layer", metavar="LAYER", help="Such as relu4_2; repeatable."),
+    typer.Option(
+        "--content-layer",
+        metavar="LAYER",
+        help="Where shapes are compared, such as relu4_2; repeatable.",
+    ),
 ]
 StyleLayers = Annotated[
     list[str] | None,
-    typer.Option("--style-layer", metavar="LAYER", help="Such as relu3_1; repeatable."),
+    typer.Option(
+        "--style-layer",
+        metavar="LAYER",
+        help="Where styles are compared, such as relu3_1; repeatable.",
+    ),
 ]
 Mix = Annotated[
     list[float] | None,

@@ -29,6 +29,8 @@ class Places:
 
     def check(self, inputs: Iterable[Path], replace: bool) -> None:
         """Ends the command if a file cannot be written, or one that is there would be replaced."""
+        if self.curve and self.curve.suffix.lower() != ".png":
+            raise leave(f"{self.curve}: name a .png for --curve.", USAGE)
         inputs = list(inputs)
         for option, file in {"--out": self.painting, "--curve": self.curve}.items():
             if file:

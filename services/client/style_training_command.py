@@ -15,7 +15,6 @@ from services.client.photo_jobs import find_or_leave
 from services.client.photos import name_results
 from services.client.requests import check_request
 from services.client.saved_files import make_folder, save_pictures
-from services.client.style_options import StyleLayers
 from services.client.watch import run_task
 
 app = typer.Typer()
@@ -38,19 +37,44 @@ def train(
     style_size: Annotated[
         int, typer.Option(min=32, max=2048, help="Pixels of STYLE: more for larger marks.")
     ] = 256,
-    steps: Annotated[int, typer.Option(min=1, max=1_000_000)] = 2000,
-    batch_size: Annotated[int, typer.Option(min=1, max=64, help="Squares of a step.")] = 2,
-    width: Annotated[int, typer.Option(min=4, max=64, help="Channels at first.")] = 32,
+    steps: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Steps of the optimiser.")
+    ] = 2000,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=64, help="Squares it sees at each step.")
+    ] = 2,
+    width: Annotated[int, typer.Option(min=4, max=64, help="Channels of the first layer.")] = 32,
     blocks: Annotated[int, typer.Option(min=1, max=16, help="Residual blocks.")] = 5,
-    content_layer: Annotated[str, typer.Option(metavar="LAYER")] = "relu3_3",
-    style_layers: StyleLayers = None,
-    content_weight: Annotated[float, typer.Option(min=0, max=1e12)] = 1.0,
+    content_layer: Annotated[
+        str, typer.Option(metavar="LAYER", help="Where shapes are compared.")
+    ] = "relu3_3",
+    style_layers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--style-layer",
+            metavar="LAYER",
+            help="Where styles are compared; repeatable; unless given, relu1_2, relu2_2, relu3_3 "
+            "and relu4_3.",
+        ),
+    ] = None,
+    content_weight: Annotated[
+        float, typer.Option(min=0, max=1e12, help="How much the photo's shapes count.")
+    ] = 1.0,
     style_weight: Annotated[
-        float, typer.Option(min=0, max=1e12, help="More: less is left of the photo.")
+        float,
+        typer.Option(
+            min=0, max=1e12, help="How much the style counts; more leaves less of the photo."
+        ),
     ] = 5.0,
-    tv_weight: Annotated[float, typer.Option(min=0, max=1e12)] = 1.0,
-    learning_rate: Annotated[float, typer.Option(min=0, max=1)] = 1e-3,
-    seed: Annotated[int, typer.Option(min=0, max=2**31)] = 0,
+    tv_weight: Annotated[
+        float, typer.Option(min=0, max=1e12, help="How much smoothness counts.")
+    ] = 1.0,
+    learning_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Learning rate of the optimiser.")
+    ] = 1e-3,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31, help="Fixes the first weights and what is seen.")
+    ] = 0,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Put the pictures of the curve and samples here.")
     ] = Path(),

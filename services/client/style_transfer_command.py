@@ -31,10 +31,8 @@ from services.client.style_options import (
     Pooling,
     Precision,
     Preset,
-    Size,
     Start,
     StyleLayers,
-    Weight,
 )
 from services.client.style_places import Places, choose_file
 from services.client.watch import Watch
@@ -71,42 +69,89 @@ def transfer(
     preset: Annotated[
         Preset, typer.Option(help="What layers, weights and steps are unless they are given.")
     ] = Preset.quick,
-    size: Size = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=32,
+            max=2048,
+            help="Pixels of the longer side of the painting; unless given, the preset's, but no "
+            "more than the photo has.",
+        ),
+    ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="Of all sizes together.")
+        int | None,
+        typer.Option(
+            min=1, max=10_000, help="Steps of all sizes together; the preset's unless given."
+        ),
     ] = None,
     scales: Annotated[
-        int | None, typer.Option(min=1, max=4, help="Sizes, from coarse to fine.")
+        int | None,
+        typer.Option(
+            min=1, max=4, help="How many sizes, from coarse to fine; the preset's unless given."
+        ),
     ] = None,
     strength: Annotated[
-        float, typer.Option(min=0, max=1000, help="Times the weight of the style.")
+        float, typer.Option(min=0, max=1000, help="The weight of the style times this.")
     ] = 1.0,
-    content_weight: Weight = None,
-    style_weight: Weight = None,
-    tv_weight: Weight = None,
+    content_weight: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1e12, help="How much the photo's shapes count; the preset's unless given."
+        ),
+    ] = None,
+    style_weight: Annotated[
+        float | None,
+        typer.Option(min=0, max=1e12, help="How much the style counts; the preset's unless given."),
+    ] = None,
+    tv_weight: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1e12, help="How much smoothness counts; the preset's unless given."
+        ),
+    ] = None,
     mix: Mix = None,
     content_layers: ContentLayers = None,
     style_layers: StyleLayers = None,
     network: Annotated[
         Network, typer.Option(help="vgg19: after `atelier weights pull vgg19.pth`.")
     ] = Network.vgg16,
-    pooling: Pooling | None = None,
-    cost: Annotated[
-        Cost | None, typer.Option(help="How a layer's style is measured; ng: deep layers more.")
+    pooling: Annotated[
+        Pooling | None,
+        typer.Option(help="How the network halves its maps; the preset's unless given."),
     ] = None,
-    optimiser: Optimiser | None = None,
-    learning_rate: Annotated[float | None, typer.Option(min=0, max=100)] = None,
+    cost: Annotated[
+        Cost | None,
+        typer.Option(help="How a layer's style is measured; ng: deep layers count more."),
+    ] = None,
+    optimiser: Annotated[
+        Optimiser | None,
+        typer.Option(help="What changes the pixels at each step; the preset's unless given."),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(min=0, max=100, help="Learning rate at first; the preset's unless given."),
+    ] = None,
     start: Annotated[Start, typer.Option(help="What is painted over.")] = Start.content,
-    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the noise.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31, help="Fixes the noise that is painted over.")
+    ] = 0,
     style_scale: Annotated[
-        float, typer.Option(min=0.1, max=4, help="Of the style's marks: 2 for larger ones.")
+        float,
+        typer.Option(min=0.1, max=4, help="Size of the style's marks; 2: twice as large."),
     ] = 1.0,
     colours: Colours = Colour.style,
     mask: Mask = None,
     preview_every: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="Steps; some seconds unless given.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=10_000,
+            help="Steps from one preview to the next; unless given, a few seconds.",
+        ),
     ] = None,
-    precision: Annotated[Precision, typer.Option(help="Of the network.")] = Precision.auto,
+    precision: Annotated[
+        Precision, typer.Option(help="How exactly the network computes; auto: what is fast here.")
+    ] = Precision.auto,
     as_json: Json = False,
 ) -> None:
     """Paint a photo in the manner of other pictures, step by step.
@@ -208,7 +253,7 @@ def _show_losses(result: dict[str, Any]) -> None:
 
 def _tell_painting(job: Job, file: Path) -> None:
     result = job.result or {}
-    began = "" if result["finished"] else "Not finished. "
+    unfinished = "" if result["finished"] else "Not finished. "
     took = "" if job.seconds is None else f" in {job.seconds:.1f} s"
     size = f"{result['width']} x {result['height']}"
-    tell(f"{began}{file}: {size} pixels, {result['steps']} steps{took}.")
+    tell(f"{unfinished}{file}: {size} pixels, {result['steps']} steps{took}.")

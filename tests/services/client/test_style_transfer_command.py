@@ -104,13 +104,13 @@ def test_previews_are_saved_as_they_come_and_counted(run: CliRunner, style: Fake
 
 def test_json_is_one_object_with_the_files_saved(run: CliRunner, style: FakeStyle) -> None:
     show_previews(style.api, 1)
-    places = ["--out", "p.png", "--curve", "c.jpg", "--previews", "shown"]
+    places = ["--out", "p.png", "--curve", "c.png", "--previews", "shown"]
     told = json.loads(call(run, "in/house.jpg", "in/waves.png", "--json", *places))
     assert told["state"] == "succeeded"
     assert told["result"]["losses"]["content"] == 0.25
-    assert told["saved"] == ["p.png", "c.jpg"]
+    assert told["saved"] == ["p.png", "c.png"]
     assert told["previews"] == ["shown/p-0001.jpg"]
-    assert read_here() == {"p.png": PAINTING, "c.jpg": CURVE}
+    assert read_here() == {"p.png": PAINTING, "c.png": CURVE}
     (request,) = style.requests("transfer")
     assert request["format"] == "png"
 
@@ -210,7 +210,7 @@ def test_a_failed_job_says_why_and_writes_nothing(run: CliRunner) -> None:
     ("own", "options"),
     [
         ("house-waves.jpg", []),
-        ("curve.jpg", ["--curve", "curve.jpg"]),
+        ("curve.png", ["--curve", "curve.png"]),
         ("house-waves-0002.jpg", ["--previews", "."]),
     ],
     ids=["painting", "curve", "preview"],
@@ -248,12 +248,13 @@ def test_no_picture_of_a_call_is_replaced_even_by_force(
         (["--mask", "in"], "There is no file in."),
         (["--out", "p.webp"], "p.webp: name a .jpg or a .png."),
         (["--out", "p.jpg", "--png"], "p.jpg: with --png, name a .png."),
+        (["--curve", "c.jpg"], "c.jpg: name a .png for --curve."),
         (["--out", "none/p.jpg"], "There is no folder"),
         (["--learning-rate", "0"], "learning_rate: "),
         (["--style-layer", "relu9_1"], "style_layers.0: "),
         (["--previews", "/proc/p"], "/proc/p cannot be made"),
     ],
-    ids=["style", "mask", "kind", "png", "folder", "rate", "layer", "previews"],
+    ids=["style", "mask", "kind", "png", "curve", "folder", "rate", "layer", "previews"],
 )
 def test_what_cannot_be_done_is_a_usage_error_before_anything_is_sent(
     run: CliRunner, api: FakeApi, options: list[str], reason: str
