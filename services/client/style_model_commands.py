@@ -19,8 +19,9 @@ from services.client.requests import check_request
 
 
 def _describe(model: dict[str, Any]) -> tuple[str, ...]:
-    state = "" if model["installed"] else "not there: install Atelier again"
-    return str(model["width"]), str(model["blocks"]), state
+    if not model["installed"]:
+        return "", "", "not there: install Atelier again"
+    return str(model["width"]), str(model["blocks"]), ""
 
 
 NETWORKS = Models(

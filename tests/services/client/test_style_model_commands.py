@@ -156,11 +156,11 @@ def test_a_folder_without_pictures_is_a_usage_error(run: CliRunner, api: FakeApi
 def test_models_are_listed_promoted_rolled_back_and_deleted(
     run: CliRunner, style: FakeStyle, data: str
 ) -> None:
-    style.models[0]["installed"] = False
+    style.models[0] |= {"installed": False, "width": None, "blocks": None}
     call(run, "train", "waves.png", data, "--name", "waves")
     rows = [line.split("\t") for line in call(run, "promote", "waves@1").splitlines()]
     assert [[*row[:4], row[5]] for row in rows] == [
-        ["stained-glass", "32", "5", "not there: install Atelier again", ""],
+        ["stained-glass", "", "", "not there: install Atelier again", ""],
         ["waves@1", "32", "5", "", "yes"],
     ]
     call(run, "promote", "stained-glass")
@@ -178,7 +178,7 @@ def test_only_a_version_can_be_deleted(run: CliRunner, api: FakeApi) -> None:
 
 def test_a_network_is_written_into_a_file_and_brought_in(run: CliRunner, style: FakeStyle) -> None:
     told = call(run, "export", "stained-glass")
-    assert "inputs pixels\tbatch, 3, height, width\n" in told
+    assert "inputs pictures\tbatch, 3, height, width\n" in told
     assert "saved\tstained-glass.onnx\n" in told
     assert Path("stained-glass.onnx").read_bytes() == FILE
     call(run, "export", "stained-glass", "--format", "atelier", "-o", "s.st")
