@@ -1,4 +1,4 @@
-"""Pictures that a one-pass network learns to paint: looked at, and what is none left out."""
+"""Finds the pictures that a one-pass network learns to paint, and leaves other files out."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping

@@ -107,7 +107,7 @@ class Features:
 def load_features(
     network: Network, pooling: Pooling, folder: Path, device: torch.device
 ) -> Features:
-    """The pretrained network, its activations made alike, ready to look.
+    """The pretrained network, its layers levelled, ready to look.
 
     `folder`: of the pulled files. Raises MissingPretrained, whose text names the command that
     fetches what is missing.

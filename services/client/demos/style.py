@@ -61,7 +61,7 @@ def _transfer(scene: Scene, style: str) -> Row:
         raise DemoFailed("No preview was shown while the picture was painted.")
     first, last = (result[name]["style"] for name in ("start", "losses"))
     if last > FALLEN * first:
-        raise DemoFailed(f"The loss of the style fell from {first:.3g} to {last:.3g} alone.")
+        raise DemoFailed(f"The loss of the style only fell from {first:.3g} to {last:.3g}.")
     scene.client.download(previews[0], scene.folder / "style-preview.jpg")
     scene.client.download(result["picture"], scene.folder / "style-china.jpg")
     told = f"{result['steps']} steps, {len(previews)} previews"

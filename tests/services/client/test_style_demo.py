@@ -49,7 +49,7 @@ def test_photographs_are_painted_and_no_network_stays(scene: Scene, style: FakeS
 
 def test_a_style_that_is_hardly_met_fails_the_demo(scene: Scene, style: FakeStyle) -> None:
     style.losses["style"] = 0.51 * START["style"]
-    with pytest.raises(DemoFailed, match=r"fell from 1 to 0\.51 alone"):
+    with pytest.raises(DemoFailed, match=r"only fell from 1 to 0\.51\."):
         run_demos((style_demo.DEMO,), scene)
 
 
