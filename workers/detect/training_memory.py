@@ -11,7 +11,7 @@ from workers.runtime.training_memory import (
     HOST_COPIES,
     Numbers,
     count_numbers,
-    refuse_beyond,
+    refuse_training,
 )
 
 WORK = 1.5  # bytes at the peak for each byte of the layers' outputs, measured: 1.3 to 1.5
@@ -32,7 +32,7 @@ def check_memory(options: TrainOptions, pictures: int, device: torch.device) -> 
     else:
         needed = 4 * HOST_COPIES * numbers.weights + squares
         advice = "a smaller `preset` or `side`, or fewer pictures"
-    refuse_beyond(needed, device, f"{numbers}. Use {advice}.")
+    refuse_training(needed, device, f"{numbers}. Use {advice}.")
 
 
 def _count_work(options: TrainOptions, pictures: int, numbers: Numbers) -> int:

@@ -8,7 +8,7 @@ from workers.runtime.training_memory import (
     HOST_COPIES,
     Numbers,
     count_numbers,
-    refuse_beyond,
+    refuse_training,
 )
 from workers.segment.batches import MAX_KEPT, count_bytes
 from workers.segment.fcn import FCN
@@ -50,7 +50,7 @@ def check_memory(options: TrainOptions, data: LabelledPictures, device: torch.de
         needed += count_scores(options.network.classes, held, resolution) if held else 0
         needed += 4 * (HOST_COPIES + 1) * numbers.weights
         advice = "a smaller `encoder`, `height`, `width` or `batch_size`, or fewer pictures"
-    refuse_beyond(needed, device, f"{numbers}. Use {advice}.")
+    refuse_training(needed, device, f"{numbers}. Use {advice}.")
 
 
 def check_held(classes: int, held: LabelledPictures, resolution: int) -> None:

@@ -1,7 +1,6 @@
 """How much memory painting in one pass takes, told before anything of it is made."""
 
-from workers.runtime.run import TooLarge
-from workers.runtime.training_memory import USABLE, find_memory
+from workers.runtime.memory import refuse_beyond
 from workers.style.one_pass import OnePassConfig
 
 # Maps as large as the picture that are there at once, what a layer reads and makes and copies of
@@ -18,12 +17,8 @@ def measure_pass(config: OnePassConfig, width: int, height: int) -> int:
 
 def check_memory(config: OnePassConfig, width: int, height: int) -> None:
     """Raises TooLarge for a picture that is more than this machine can paint."""
-    needed, allowed = measure_pass(config, width, height), int(USABLE * find_memory())
-    if needed > allowed:
-        raise TooLarge(
-            f"Painting {width} x {height} pixels takes about {needed / 2**30:.1f} GB of memory, "
-            f"more than the {allowed / 2**30:.1f} GB this worker may use: choose a smaller `size`."
-        )
+    what = f"Painting {width} x {height} pixels"
+    refuse_beyond(measure_pass(config, width, height), what, "choose a smaller `size`.")
 
 
 def count_together(width: int, height: int) -> int:

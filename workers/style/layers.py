@@ -1,7 +1,8 @@
-"""Names of the layers of VGG networks, by which a recipe says what is compared."""
+"""Layers of VGG networks: their names, by which a recipe says what is compared, and sizes."""
 
 from collections.abc import Collection
 
+from workers.runtime.vgg16 import WIDTHS
 from workers.style.fields import Network
 
 # Convolutions of each stage (Simonyan and Zisserman, 2015, configurations D and E).
@@ -24,3 +25,11 @@ def check_layers(network: Network, names: Collection[str]) -> None:
     for name in names:
         if name not in known:
             raise ValueError(f"{network} has no layer {name!r}. It has {', '.join(known)}.")
+
+
+def count_features(layers: tuple[str, ...], network: Network = "vgg16") -> float:
+    """The numbers that a network makes of each pixel, down to the deepest of these layers."""
+    known = list_layers(network)
+    passed = known[: max(map(known.index, layers)) + 1]
+    stages = [int(name.removeprefix("conv")[0]) - 1 for name in passed if name.startswith("conv")]
+    return sum((WIDTHS[stage] / 4**stage for stage in stages), 0.0)

@@ -6,12 +6,11 @@ from workers.runtime.training_memory import (
     COPIES,
     HOST_COPIES,
     count_numbers,
-    refuse_beyond,
+    refuse_training,
 )
 from workers.runtime.vgg16 import WIDTHS
 from workers.style.contents import Contents
-from workers.style.fields import Network
-from workers.style.layers import list_layers
+from workers.style.layers import count_features
 from workers.style.one_pass import OnePass
 from workers.style.train_options import TrainOptions
 from workers.style.windows import MAX_KEPT, count_bytes
@@ -32,7 +31,7 @@ def check_memory(options: TrainOptions, data: Contents, device: torch.device) ->
     else:
         needed += 4 * HOST_COPIES * numbers.weights
     advice = "Use a smaller `window`, `batch_size`, `style_size` or `width`."
-    refuse_beyond(needed, device, f"{numbers}. {advice}")
+    refuse_training(needed, device, f"{numbers}. {advice}")
 
 
 def count_kept(data: Contents, window: int) -> int:
@@ -50,11 +49,3 @@ def count_learning(options: TrainOptions, outputs: int) -> int:
 def count_looking(options: TrainOptions) -> int:
     """Bytes of what looking at the style makes."""
     return int(4 * LOOKING * WIDTHS[0] * options.style_size**2)
-
-
-def count_features(layers: tuple[str, ...], network: Network = "vgg16") -> float:
-    """The numbers that a network makes of each pixel, down to the deepest of these layers."""
-    known = list_layers(network)
-    passed = known[: max(map(known.index, layers)) + 1]
-    stages = [int(name.removeprefix("conv")[0]) - 1 for name in passed if name.startswith("conv")]
-    return sum((WIDTHS[stage] / 4**stage for stage in stages), 0.0)

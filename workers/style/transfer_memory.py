@@ -4,14 +4,13 @@ import math
 
 import torch
 
-from workers.runtime.run import TooLarge
-from workers.runtime.training_memory import USABLE, find_memory
+from workers.runtime.memory import find_usable, refuse_beyond
 from workers.runtime.vgg16 import WIDTHS
 from workers.style.fields import MIN_SIDE
+from workers.style.layers import count_features
 from workers.style.painting import Subject
 from workers.style.pictures import fit
 from workers.style.recipe import Plan, fit_style
-from workers.style.training_memory import count_features
 from workers.style.transfer_contract import Optimiser
 
 FLOAT = 4  # bytes
@@ -30,16 +29,15 @@ def check_memory(plan: Plan, subject: Subject, device: torch.device) -> None:
 
     Of a GPU's memory nothing is known here: it tells itself what is full.
     """
-    longer = max(plan.scales[-1].width, plan.scales[-1].height)
-    needed, allowed = count_bytes(plan, subject, longer), int(USABLE * find_memory())
-    if device.type != "cpu" or needed <= allowed:
+    if device.type != "cpu":
         return
-    smaller = range(longer, MIN_SIDE, -1)
-    fitting = (size for size in smaller if count_bytes(plan, subject, size) <= allowed)
-    raise TooLarge(
-        f"Painting at a size of {longer} would take about {needed / 2**30:.1f} GB of memory, more "
-        f"than the {allowed / 2**30:.1f} GB this worker may use: use a `size` of "
-        f"{next(fitting, MIN_SIDE)} or less."
+    longer, allowed = max(plan.scales[-1].width, plan.scales[-1].height), find_usable()
+    sizes = range(longer, MIN_SIDE, -1)
+    fitting = (size for size in sizes if count_bytes(plan, subject, size) <= allowed)
+    refuse_beyond(
+        count_bytes(plan, subject, longer),
+        f"Painting at a size of {longer}",
+        f"use a `size` of {next(fitting, MIN_SIDE)} or less.",
     )
 
 

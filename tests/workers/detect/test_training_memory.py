@@ -7,7 +7,7 @@ from workers.detect.train_options import TrainOptions
 from workers.detect.training_memory import check_memory
 from workers.detect.yolo import Yolo
 from workers.detect.yolo_config import YoloConfig
-from workers.runtime import training_memory
+from workers.runtime import memory
 from workers.runtime.run import TooLarge
 from workers.runtime.training_memory import Numbers, count_numbers
 
@@ -43,7 +43,7 @@ def test_yolo_v1_has_the_weights_of_the_paper():
     ids=["small", "batch", "parts", "weights", "gpu", "host"],
 )
 def test_what_does_not_fit_is_refused(monkeypatch, change, device, fits):
-    monkeypatch.setattr(training_memory, "find_memory", lambda: 6 * 2**30)
+    monkeypatch.setattr(memory, "find_memory", lambda: 6 * 2**30)
     options = TrainOptions(**{"network": YoloConfig("small", 2, 224, 14), **change})
     if fits:
         check_memory(options, 1000, device)
@@ -55,7 +55,7 @@ def test_what_does_not_fit_is_refused(monkeypatch, change, device, fits):
 @pytest.mark.parametrize(("allowed", "fits"), [(500, False), (700, True)])
 def test_what_looking_at_held_out_pictures_takes_is_counted(monkeypatch, allowed, fits):
     # a step of one picture takes 370 MB, four pictures looked at together 590 MB
-    monkeypatch.setattr(training_memory, "find_memory", lambda: allowed * 2**20 / 0.75)
+    monkeypatch.setattr(memory, "find_memory", lambda: allowed * 2**20 / 0.75)
     options = TrainOptions(YoloConfig("small", 2, 896, 56, boxes=10), batch=1)
     if fits:
         check_memory(options, 1, CPU)
@@ -65,6 +65,6 @@ def test_what_looking_at_held_out_pictures_takes_is_counted(monkeypatch, allowed
 
 
 def test_beside_a_gpu_only_the_host_is_looked_at(monkeypatch):
-    monkeypatch.setattr(training_memory, "find_memory", lambda: 2**30)
-    with pytest.raises(TooLarge, match=r"beside that of its GPU.* or fewer pictures"):
+    monkeypatch.setattr(memory, "find_memory", lambda: 2**30)
+    with pytest.raises(TooLarge, match=r"beside the memory of its GPU.* or fewer pictures"):
         check_memory(TrainOptions(YoloConfig("small", 2, 448, 14)), 10_000, CUDA)

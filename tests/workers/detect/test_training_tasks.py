@@ -20,7 +20,7 @@ from workers.detect.objects_tasks import objects
 from workers.detect.served import KIND
 from workers.detect.training_contract import TrainRequest, TrainResult
 from workers.detect.training_tasks import train
-from workers.runtime import training, training_memory
+from workers.runtime import memory, training
 from workers.runtime.checkpoints import CHECKPOINT, open_checkpoints
 from workers.runtime.images import decode
 from workers.runtime.run import Cancelled
@@ -272,7 +272,7 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(sqlite_des
 
 
 def test_what_does_not_fit_into_memory_is_refused_at_once(sqlite_desk, squares, monkeypatch):
-    monkeypatch.setattr(training_memory, "find_memory", lambda: 6 * 2**30)
+    monkeypatch.setattr(memory, "find_memory", lambda: 6 * 2**30)
     for values in (
         {"preset": "yolo-v1", "side": 448, "grid": 7},
         {"side": 896, "grid": 56, "batch_size": 512},

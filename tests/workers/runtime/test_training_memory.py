@@ -1,14 +1,12 @@
-"""What a training takes of the memory, and what there is."""
-
-from pathlib import Path
+"""What a training takes of the memory."""
 
 import pytest
 import torch
 from torch import nn
 
-from workers.runtime import training_memory
+from workers.runtime import memory
 from workers.runtime.run import TooLarge
-from workers.runtime.training_memory import Numbers, count_numbers, find_memory, refuse_beyond
+from workers.runtime.training_memory import Numbers, count_numbers, refuse_training
 
 
 def make() -> nn.Sequential:
@@ -30,22 +28,10 @@ def test_frozen_layers_keep_nothing_for_gradients():
     assert count_numbers(make_frozen, 4, 5) == Numbers(weights=11, outputs=20, layer=100)
 
 
-def test_more_than_may_be_used_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(training_memory, "find_memory", lambda: 4 * 2**30)
-    refuse_beyond(3 * 2**30, torch.device("cpu"), "less.")
-    with pytest.raises(TooLarge, match=r"4\.0 GB of memory, more than the 3\.0 GB .*: less\.$"):
-        refuse_beyond(4 * 2**30, torch.device("cpu"), "less.")
-    with pytest.raises(TooLarge, match="beside that of its GPU"):
-        refuse_beyond(4 * 2**30, torch.device("cuda"), "less.")
-
-
-def test_a_container_may_have_less_than_the_machine(monkeypatch, tmp_path: Path):
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr(training_memory, "CONTAINER", limit)
-    machine = find_memory()
-    limit.write_text("max\n")
-    assert find_memory() == machine
-    limit.write_text("1048576\n")
-    assert find_memory() == 2**20
-    limit.write_text(f"{2**60}\n")
-    assert find_memory() == machine
+def test_on_a_gpu_the_machines_own_memory_is_told_apart(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(memory, "find_memory", lambda: 4 * 2**30)
+    refuse_training(3 * 2**30, torch.device("cuda"), "less.")
+    with pytest.raises(TooLarge, match=r"^Training would take"):
+        refuse_training(4 * 2**30, torch.device("cpu"), "less.")
+    with pytest.raises(TooLarge, match=r"^Training, beside the memory of its GPU, would take"):
+        refuse_training(4 * 2**30, torch.device("cuda"), "less.")

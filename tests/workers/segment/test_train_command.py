@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.workers.segment.coloured import write_pictures
 from tests.workers.segment.mask_files import make_mask
-from workers.runtime import training_memory
+from workers.runtime import memory
 from workers.segment.encoders import read_encoder
 from workers.segment.segmenter_file import load_segmenter
 from workers.segment.train_command import main, make_options, make_parser
@@ -119,7 +119,7 @@ def test_another_training_in_the_same_folder_is_told_what_to_do(pictures, tmp_pa
 
 
 def test_what_takes_too_much_memory_is_refused(pictures, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(training_memory, "find_memory", lambda: 2**20)
+    monkeypatch.setattr(memory, "find_memory", lambda: 2**20)
     told = refuse(capsys, ["--data", str(pictures), "--out", str(tmp_path), *TINY])
     assert "Training would take" in told
 

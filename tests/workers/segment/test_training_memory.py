@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.workers.segment.coloured import make_pictures
-from workers.runtime import training_memory
+from workers.runtime import memory
 from workers.runtime.run import TooLarge
 from workers.runtime.training_memory import count_numbers
 from workers.segment.classes import name_classes
@@ -92,7 +92,7 @@ def test_pictures_larger_than_a_tile_take_no_more_than_a_band_of_scores():
     ids=["small", "batch", "parts", "window", "weights", "gpu", "weights-gpu", "host"],
 )
 def test_what_does_not_fit_is_refused(monkeypatch, change, device, fits):
-    monkeypatch.setattr(training_memory, "find_memory", lambda: 6 * GIB)
+    monkeypatch.setattr(memory, "find_memory", lambda: 6 * GIB)
     names = name_classes([str(number) for number in range(12)])
     data = replace(make_large(320, 240, count=256), classes=names)
     options = replace(THIN, **change)
@@ -115,7 +115,7 @@ def hold_out(width: int, height: int) -> LabelledPictures:
 @pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
 def test_large_pictures_to_look_at_may_be_too_much(monkeypatch, device):
     """The scores are on the host even if the network is not."""
-    monkeypatch.setattr(training_memory, "find_memory", lambda: GIB)
+    monkeypatch.setattr(memory, "find_memory", lambda: GIB)
     options = replace(THIN, batch=1, network=replace(THIN.network, classes=60), resolution=480)
     check_memory(options, hold_out(6000, 4800), device)
     with pytest.raises(TooLarge, match="GB of memory"):
@@ -123,7 +123,7 @@ def test_large_pictures_to_look_at_may_be_too_much(monkeypatch, device):
 
 
 def test_what_no_job_could_look_at_is_not_held_out(monkeypatch):
-    monkeypatch.setattr(training_memory, "find_memory", lambda: 100 * GIB)
+    monkeypatch.setattr(memory, "find_memory", lambda: 100 * GIB)
     options = replace(THIN, network=replace(THIN.network, classes=60), resolution=4800)
     with pytest.raises(TooLarge, match=r"val000\.png, which is held out: .* `resolution` to 2604"):
         check_memory(options, hold_out(6000, 4800), CPU)

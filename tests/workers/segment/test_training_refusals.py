@@ -9,7 +9,7 @@ from tests.workers.file_sets import Contents, make_zip
 from tests.workers.segment.desk import Desk
 from tests.workers.segment.mask_files import FOLDERS, LISTS, make_mask, make_picture
 from tests.workers.segment.tiny_trainings import TINY, ask, list_checkpoints, make_files
-from workers.runtime import training_memory
+from workers.runtime import memory
 from workers.runtime.run import InvalidInput
 from workers.runtime.trained import UnknownModel
 from workers.segment.fcn import FCN
@@ -153,7 +153,7 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(sqlite_des
 
 
 def test_what_does_not_fit_into_memory_is_refused_at_once(sqlite_desk: Desk, monkeypatch):
-    monkeypatch.setattr(training_memory, "find_memory", lambda: 4 * 2**30)
+    monkeypatch.setattr(memory, "find_memory", lambda: 4 * 2**30)
     for values in (
         {"height": 2048, "width": 2048},
         {"encoder": "vgg16", "pretrained": False},

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tests.workers.style.desk import Desk, draw_scene, save
 from tests.workers.style.painters import make_painter, make_plain, register
+from workers.runtime import memory
 from workers.runtime.images import decode, encode_jpeg
 from workers.runtime.run import Cancelled
 from workers.style import apply_memory, served
@@ -200,7 +201,7 @@ def test_no_more_pictures_share_a_pass_than_memory_is_meant_to_hold(sqlite_desk:
 def test_what_this_machine_cannot_paint_is_refused_before_it_is_begun(
     sqlite_desk: Desk, monkeypatch
 ):
-    monkeypatch.setattr(apply_memory, "find_memory", lambda: 2**20)
+    monkeypatch.setattr(memory, "find_memory", lambda: 2**20)
     code, why = sqlite_desk.refuse(apply, ask(sqlite_desk, draw_scene(), size=2048))
     assert (code, "choose a smaller `size`" in why) == ("too_large", True)
     assert sqlite_desk.steps == []

@@ -11,7 +11,7 @@ from tests.workers.file_sets import fill
 from tests.workers.style.desk import draw_stripes, save
 from tests.workers.style.networks import draw_features
 from tests.workers.style.small_trainings import make_files
-from workers.runtime import training_memory
+from workers.runtime import memory
 from workers.style import train_command
 from workers.style.painter_file import load_painter
 from workers.style.train_command import main, make_options, make_parser
@@ -105,7 +105,7 @@ def test_another_training_in_the_same_folder_is_told_what_to_do(given, capsys):
 
 @pytest.mark.usefixtures("small_network")
 def test_what_takes_too_much_memory_is_refused(given, monkeypatch, capsys):
-    monkeypatch.setattr(training_memory, "find_memory", lambda: 2**18)
+    monkeypatch.setattr(memory, "find_memory", lambda: 2**18)
     assert "Training would take" in refuse(capsys, [*given, *TINY])
 
 

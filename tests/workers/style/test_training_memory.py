@@ -7,15 +7,15 @@ import torch
 
 from tests.workers.style.desk import draw_scene
 from tests.workers.style.small_trainings import make_contents
-from workers.runtime import training_memory
+from workers.runtime import memory
 from workers.runtime.run import TooLarge
 from workers.runtime.training_memory import COPIES, count_numbers
 from workers.style.contents import Contents
+from workers.style.layers import count_features
 from workers.style.one_pass import OnePass, OnePassConfig
 from workers.style.train_options import TrainOptions
 from workers.style.training_memory import (
     check_memory,
-    count_features,
     count_kept,
     count_learning,
     count_looking,
@@ -68,7 +68,7 @@ def test_features_are_counted_down_to_the_deepest_layer():
     ids=["small", "batch", "window", "both", "gpu", "gpu-batch"],
 )
 def test_what_does_not_fit_is_refused(monkeypatch, change, device, fits):
-    monkeypatch.setattr(training_memory, "find_memory", lambda: 8 * GIB)
+    monkeypatch.setattr(memory, "find_memory", lambda: 8 * GIB)
     options = replace(TrainOptions(), **change)
     if fits:
         check_memory(options, DATA, device)
@@ -78,7 +78,7 @@ def test_what_does_not_fit_is_refused(monkeypatch, change, device, fits):
 
 
 def test_a_large_style_may_be_too_much(monkeypatch):
-    monkeypatch.setattr(training_memory, "find_memory", lambda: 2 * GIB)
+    monkeypatch.setattr(memory, "find_memory", lambda: 2 * GIB)
     check_memory(TrainOptions(style_size=512), DATA, CPU)
     with pytest.raises(TooLarge, match="`style_size`"):
         check_memory(TrainOptions(style_size=2048), DATA, CPU)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from shared.models import find_version
 from tests.workers.style.desk import Desk, draw_scene, save
 from tests.workers.style.small_trainings import ask, list_checkpoints
-from workers.runtime import reporting, training, training_memory
+from workers.runtime import memory, reporting, training
 from workers.runtime.checkpoints import CHECKPOINT, open_checkpoints
 from workers.runtime.images import decode
 from workers.runtime.run import Cancelled
@@ -167,6 +167,6 @@ def test_one_job_that_is_refused_does_not_end_the_others(sqlite_desk: Desk):
 
 
 def test_what_takes_too_much_memory_is_refused(sqlite_desk: Desk, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(training_memory, "find_memory", lambda: 2**18)
+    monkeypatch.setattr(memory, "find_memory", lambda: 2**18)
     code, told = sqlite_desk.refuse(train, ask(sqlite_desk))
     assert (code, "Training would take" in told) == ("too_large", True)

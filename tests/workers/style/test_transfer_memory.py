@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from tests.workers.style.desk import Desk, draw_scene
+from workers.runtime import memory
 from workers.runtime.run import TooLarge
-from workers.style import transfer_memory
 from workers.style.painting import Subject
 from workers.style.recipe import Plan, make_plan
 from workers.style.transfer_contract import TransferRequest
@@ -65,7 +65,7 @@ def test_what_looking_at_a_large_style_takes_is_what_was_measured():
     ids=["square", "gatys", "style"],
 )
 def test_the_size_that_is_told_would_do(monkeypatch, size, fields):
-    monkeypatch.setattr(transfer_memory, "find_memory", lambda: 2 * GIB)
+    monkeypatch.setattr(memory, "find_memory", lambda: 2 * GIB)
     plan, subject = plan_for(*size, draw_scene(64, 64), **fields)
     with pytest.raises(
         TooLarge, match=r"GB of memory, more than the 1\.5 GB .* use a `size`"
@@ -84,7 +84,7 @@ def test_the_size_that_is_told_would_do(monkeypatch, size, fields):
 
 
 def test_of_a_gpu_nothing_is_known(monkeypatch):
-    monkeypatch.setattr(transfer_memory, "find_memory", lambda: GIB)
+    monkeypatch.setattr(memory, "find_memory", lambda: GIB)
     check_memory(*plan_for(2048, 2048, draw_scene()), CUDA)
 
 
@@ -98,7 +98,7 @@ def test_total_variation_alone_needs_no_network():
 
 
 def test_a_job_that_is_too_large_is_refused_before_it_is_painted(sqlite_desk: Desk, monkeypatch):
-    monkeypatch.setattr(transfer_memory, "find_memory", lambda: GIB // 2)
+    monkeypatch.setattr(memory, "find_memory", lambda: GIB // 2)
     code, text = sqlite_desk.refuse(transfer, sqlite_desk.ask(size=2048))
     assert code == "too_large"
     assert re.search(r"use a `size` of [2-4]\d\d or less", text)
