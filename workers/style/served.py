@@ -82,8 +82,9 @@ class PublishedPainters(Mapping[str, Served]):
         try:
             return load_painter(find_file(name))
         except (OSError, ValueError) as error:
+            why = "is not there" if isinstance(error, FileNotFoundError) else "cannot be read"
             raise MissingPretrained(
-                f"{name} cannot be loaded: {error} Install Atelier again."
+                f"{name} cannot be loaded, for its file {why}. Install Atelier again."
             ) from error
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Hashable, Sequence
 
 from workers.runtime.checkpoints import open_checkpoints
-from workers.runtime.images import decode
 from workers.runtime.run import SETTLED, Cancelled, JobError, Run, Settled
 from workers.style.loaded import StyleWorker
 from workers.style.painting import Painting, paint
@@ -11,7 +10,7 @@ from workers.style.painting_job import PaintingJob
 from workers.style.precision import choose_precision
 from workers.style.recipe import make_plan
 from workers.style.transfer_contract import TransferRequest
-from workers.style.transfer_inputs import limit, read_subject
+from workers.style.transfer_inputs import limit, read_picture, read_subject
 from workers.style.transfer_memory import check_memory
 
 
@@ -41,7 +40,7 @@ def begin_all(worker: StyleWorker, batch: Sequence[Run[TransferRequest]]) -> lis
 def begin(worker: StyleWorker, run: Run[TransferRequest]) -> PaintingJob:
     """A killed job goes on from its checkpoint. Raises JobErrors, and Cancelled."""
     request = run.request
-    content = decode(run.read(request.content))
+    content = read_picture(run, request.content, "content")
     plan = make_plan(request, *content.size)
     content = limit(content, (plan.scales[-1].width, plan.scales[-1].height))
     subject = read_subject(run, plan, content)

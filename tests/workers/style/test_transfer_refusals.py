@@ -38,9 +38,11 @@ def test_what_does_not_fit_is_told(sqlite_desk: Desk, fields, text):
 )
 def test_a_file_that_is_no_picture_is_refused(sqlite_desk: Desk, name, file, text):
     blob = sqlite_desk.add(file)
-    fields = {name: [blob] if name == "styles" else blob}
+    good = sqlite_desk.add_picture(draw_scene())
+    fields = {name: [good, blob] if name == "styles" else blob}
     code, told = sqlite_desk.refuse(transfer, sqlite_desk.ask(**fields))
     assert code == "invalid_input"
+    assert told.startswith("styles.1: " if name == "styles" else f"{name}: ")
     assert text in told
 
 
