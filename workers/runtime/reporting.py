@@ -1,4 +1,4 @@
-"""Tells the followers of a training how far it is."""
+"""Tells the followers of a long job how far it is."""
 
 import time
 from collections.abc import Callable
@@ -28,9 +28,16 @@ class Reporter:
         if self.counting.is_due():
             self.run.progress(0.0, f"preparing picture {done + 1} of {count}")
 
-    def report(self, fraction: float, step: str, draw: Callable[[], bytes] | None) -> None:
-        """`draw`: None while there is nothing to draw. Raises Cancelled."""
+    def report(
+        self, fraction: float, step: str, draw: Callable[[], bytes] | None, now: bool = False
+    ) -> None:
+        """`draw`: None while there is nothing to draw; `now`: also if it is not time yet.
+
+        Raises Cancelled.
+        """
         preview = None
+        if now:
+            self.drawing.due = 0.0
         if draw is not None and self.drawing.is_due():
             preview = self.run.save(draw())
             self.drawing.seconds = max(PREVIEW_EVERY, SHARE * (time.monotonic() - self.started))

@@ -69,18 +69,14 @@ class PaintingJob:
             f"step {now.step} of {now.steps}: content {losses.content:.3g}, "
             f"style {losses.style:.3g}, tv {losses.tv:.3g}",
             self._choose_preview(now.step),
+            now=self.run.request.preview_every is not None,
         )
 
     def _choose_preview(self, step: int) -> Callable[[], bytes] | None:
         """The first step is shown at once; then the steps asked for, or else some seconds apart."""
         every, first = self.run.request.preview_every, not self.has_shown
         self.has_shown = True
-        if every is None:
-            return self._draw
-        if not first and step % every:
-            return None
-        self.reporter.drawing.due = 0.0
-        return self._draw
+        return self._draw if every is None or first or step % every == 0 else None
 
     def _draw(self) -> bytes:
         """The JPEG of a preview, which is the result too if the job is cancelled."""

@@ -1,4 +1,4 @@
-"""How often the followers of a training get a picture."""
+"""How often the followers of a long job get a picture."""
 
 import time
 from typing import Any
@@ -86,6 +86,16 @@ def test_a_long_training_is_not_drawn_more_often_than_a_short_one_by_much(follow
     assert hour < 320
     assert day - hour < 340  # every percent of the time so far: 317 times from 1 to 24 hours
     assert day - hour > 280
+
+
+def test_a_picture_is_drawn_before_its_time_if_that_is_asked(followers: Followers):
+    reporter = Reporter(followers.run())
+    for now in (False, False, True, True, False):
+        reporter.report(0.5, "on its way", lambda: b"picture", now=now)
+    previews = [event["preview"] for event in followers.events]
+    assert previews == ["picture 1", None, "picture 2", "picture 3", None]
+    reporter.report(0.5, "on its way", None, now=True)
+    assert followers.events[-1]["preview"] is None
 
 
 def test_nothing_is_drawn_while_there_is_nothing_to_draw(followers: Followers):
