@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,12 +14,11 @@ from workers.runtime import vgg16
 from workers.runtime.pretrained import MissingPretrained
 from workers.runtime.vgg16_weights import FILE, load_vgg16
 from workers.style.convolution import Convolution, FrozenLayer, watch_gradient
-from workers.style.fields import Network, Pooling
+from workers.style.fields import Network, Pooling, Precision
+from workers.style.gram_cache import GramCache
 from workers.style.layers import list_layers
 from workers.style.levels import VGG16_LEVELS, draw_leaves, level
 from workers.style.pictures import DEVIATION, MEAN
-
-Precision = Literal["float32", "bfloat16"]
 
 VGG19 = "vgg19.pth"  # its name in the catalogue of pretrained files
 
@@ -53,6 +51,7 @@ class Features:
         }
         self.mean = torch.tensor(mean, device=self.device).view(3, 1, 1)
         self.deviation = torch.tensor(deviation, device=self.device).view(3, 1, 1)
+        self.styles = GramCache()  # what it saw in styles, for the next job that has the same
 
     def look(
         self,

@@ -1,46 +1,17 @@
 """Gram matrices of styles, kept for the next job that asks for the same."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from weakref import WeakKeyDictionary
+from functools import partial
 
 import torch
 from PIL import Image
-from torch import Tensor
 
-from workers.style.features import Features, Precision
+from workers.style.features import Features
+from workers.style.fields import Precision
+from workers.style.gram_cache import Grams
 from workers.style.losses import find_gram
 from workers.style.pictures import to_tensor
-
-KEPT = 2**26  # bytes of each network's; one style at one size takes 2 MB of quick's layers
-
-Grams = dict[str, Tensor]  # (1, C, C) float32 by layer
-
-
-class GramCache:
-    """Those that were used last, up to so many bytes."""
-
-    def __init__(self, most: int = KEPT) -> None:
-        self._most = most
-        self._kept: OrderedDict[str, Grams] = OrderedDict()
-
-    def find(self, key: str, compute: Callable[[], Grams]) -> Grams:
-        """What is kept under the key, or else what is computed, which then is kept."""
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        grams = compute()
-        self._kept[key] = grams
-        while self._count_bytes() > self._most:
-            self._kept.popitem(last=False)
-        return grams
-
-    def _count_bytes(self) -> int:
-        return sum(one.nbytes for grams in self._kept.values() for one in grams.values())
-
-
-_CACHES: WeakKeyDictionary[Features, GramCache] = WeakKeyDictionary()
 
 
 def find_styles(
@@ -58,14 +29,13 @@ def find_styles(
     """
     if not layers:
         return {}
-    cache = _CACHES.setdefault(features, GramCache())
     mixed: Grams = {}
     for style, share in zip(styles, shares, strict=True):
         if share == 0:
             continue
-        found = cache.find(
+        found = features.styles.find(
             _make_key(style, layers, precision),
-            lambda one=style: _measure(features, one, layers, precision, watch),  # type: ignore[misc]
+            partial(_measure, features, style, layers, precision, watch),
         )
         mixed = {name: mixed.get(name, 0) + share * found[name] for name in layers}
     return mixed
@@ -84,5 +54,5 @@ def _measure(
     precision: Precision,
     watch: Callable[[], None],
 ) -> Grams:
-    maps = features.look(to_tensor(style).to(features.device), layers, precision, watch)
-    return {name: find_gram(found) for name, found in maps.items()}
+    seen = features.walk(to_tensor(style).to(features.device), layers, precision, watch)
+    return {name: find_gram(maps) for name, maps in seen}

@@ -6,7 +6,8 @@ import torch
 from tests.workers.style.desk import draw_noise, draw_stripes
 from tests.workers.style.networks import draw_features
 from workers.style.features import ignore
-from workers.style.style_targets import GramCache, find_styles
+from workers.style.gram_cache import GramCache
+from workers.style.style_targets import find_styles
 
 LAYERS = ("relu1_1", "relu2_1")
 
