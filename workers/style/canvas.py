@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workers.style.pictures import denormalise, normalise, to_tensor
-from workers.style.recipe import Scale
+from workers.style.transfer_contract import Scale
 
 
 class Canvas:

@@ -16,7 +16,7 @@ RISE = 1.5  # times the least loss: L-BFGS has overshot
 SHORTER = 0.5  # times as long its steps are from then on
 
 
-class Diverged(Exception):
+class NoWayBack(Exception):
     """The loss is no number, and nothing is left to go back to."""
 
 
@@ -24,7 +24,7 @@ class Descent(Protocol):
     """One picture's optimiser; the picture has its gradient when `step` is called."""
 
     def step(self, loss: float, rate: float, last: bool) -> None:
-        """Move the picture, whose loss as it is was measured. Raises Diverged.
+        """Move the picture, whose loss as it is was measured. Raises NoWayBack.
 
         `rate`: the learning rate. `last`: nobody measures the picture after this step.
         """
@@ -47,7 +47,7 @@ class AdamDescent:
 
     def step(self, loss: float, rate: float, last: bool) -> None:  # noqa: ARG002 - it goes on
         if not math.isfinite(loss):
-            raise Diverged
+            raise NoWayBack
         self._optimiser.param_groups[0]["lr"] = rate
         self._optimiser.step()
 
@@ -96,7 +96,7 @@ class LbfgsDescent:
 
     def _go_back(self) -> None:
         if self._before is None:
-            raise Diverged
+            raise NoWayBack
         self._picture.copy_(self._before)
         self._shortened *= SHORTER
         self._begin()

@@ -60,7 +60,7 @@ class StyleWorker:
     def _paint_grey(self) -> None:
         """One step: torch loads much for its first optimiser, and filters take other forms."""
         request = TransferRequest.model_validate(TRANSFER.example | {"size": max(GREY.size)})
-        subject = Subject(GREY, (GREY,), (1.0,), 1.0, None, "content", 0)
+        subject = Subject(GREY, styles=(GREY,), shares=(1.0,))
         precision = choose_precision("auto", self.device)
         painting = Painting(subject, make_plan(request, *GREY.size), precision, self.device)
         paint([painting], self.features("vgg16", "max"), ignore)

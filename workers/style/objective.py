@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workers.style.features import Features, Precision
+from workers.style.features import Features
+from workers.style.fields import Precision
 from workers.style.losses import find_gram, measure_content, measure_style, measure_tv
 from workers.style.pictures import denormalise
 from workers.style.recipe import Plan
@@ -20,22 +21,6 @@ class Targets:
     content: dict[str, Tensor]  # (1, C, h, w) by layer
     grams: dict[str, Tensor]  # (1, C, C) by layer
     region: Tensor | None  # (1, 1, H, W) in [0, 1]: where there is painting
-
-
-@torch.no_grad()
-def find_targets(
-    features: Features,
-    plan: Plan,
-    content: Tensor,
-    grams: dict[str, Tensor],
-    region: Tensor | None,
-    precision: Precision,
-    watch: Callable[[], None],
-) -> Targets:
-    """`content`: a `normalise`d picture (1, 3, H, W); `grams`: of the styles."""
-    layers = plan.watched[0]
-    maps = features.look(denormalise(content), layers, precision, watch) if layers else {}
-    return Targets(maps, grams, region)
 
 
 def measure(
@@ -53,21 +38,19 @@ def measure(
     constant, is divided by its share of the picture, so that the weights mean what they do
     without one.
     """
-    content, style = plans[0].watched
-    layers = [*content, *(name for name in style if name not in content)]
-    maps = features.look(denormalise(pictures), layers, precision, watch) if layers else {}
+    content, style = plans[0].watched_content, plans[0].watched_style
+    layers = {*content, *style}
     regions = [one.region for one in targets if one.region is not None]
     region = torch.cat(regions) if regions else None
-    zero = pictures.new_zeros(len(pictures))
-    apart = sum(
-        (_compare(maps[name], [one.content[name] for one in targets], region) for name in content),
-        zero,
-    )
-    manner = zero
-    for name in style:
-        gram = find_gram(maps[name], _shrink(region, maps[name]))
-        wanted = torch.cat([one.grams[name] for one in targets])
-        manner = manner + measure_style(gram, wanted, plans[0].cost)
+    apart = manner = pictures.new_zeros(len(pictures))
+    seen = features.walk(denormalise(pictures), layers, precision, watch) if layers else ()
+    for name, maps in seen:  # what is made of a layer's maps comes before the next layer's
+        if name in content:
+            apart = apart + _compare(maps, [one.content[name] for one in targets], region)
+        if name in style:
+            gram = find_gram(maps, _shrink(region, maps))
+            wanted = torch.cat([one.grams[name] for one in targets])
+            manner = manner + measure_style(gram, wanted, plans[0].cost)
     tv = measure_tv(pictures)
     if region is not None:
         tv = tv / region.mean(dim=(1, 2, 3))

@@ -16,11 +16,11 @@ from workers.runtime.checkpoints import read_checkpoint
 from workers.runtime.run import InvalidInput
 from workers.runtime.tensors import write_parts
 from workers.style.canvas import Canvas, shrink
-from workers.style.descent import Diverged, make_descent
-from workers.style.features import Features, Precision
-from workers.style.fields import Losses
-from workers.style.objective import Targets, find_targets, measure
-from workers.style.pictures import normalise, to_image
+from workers.style.descent import NoWayBack, make_descent
+from workers.style.features import Features
+from workers.style.fields import Losses, Precision
+from workers.style.objective import Targets, measure
+from workers.style.pictures import denormalise, normalise, to_image
 from workers.style.recipe import Plan, fit_style
 from workers.style.style_targets import find_styles
 
@@ -40,10 +40,10 @@ class Subject:
     content: Image.Image
     styles: tuple[Image.Image, ...]
     shares: tuple[float, ...]  # of the styles; their sum is 1
-    style_scale: float
-    region: Image.Image | None  # "L", not black: the lighter, the more there is painting
-    start: Literal["content", "noise"]
-    seed: int
+    style_scale: float = 1.0
+    region: Image.Image | None = None  # "L", not black: the lighter, the more there is painting
+    start: Literal["content", "noise"] = "content"
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,8 @@ class Painting:
         """What paintings have in common that one pass can advance together."""
         plan = self.plan
         size, masked = self.canvas.picture.shape, self.canvas.region is not None
-        return size, masked, plan.network, plan.pooling, plan.watched, plan.cost, self.precision
+        network = plan.network, plan.pooling, self.precision
+        return size, masked, network, plan.watched_content, plan.watched_style, plan.cost
 
     @property
     def start_losses(self) -> Losses | None:
@@ -136,19 +137,18 @@ class Painting:
             raise self.failed
         return self.preview()
 
+    @torch.no_grad()
     def find_targets(
         self, features: Features, precision: Precision, watch: Callable[[], None]
     ) -> Targets:
         """What the picture should look like at the size that is painted now."""
-        own, size = self._subject, self.canvas.scale
-        layers = self.plan.watched[1]
-        longer = max(size.height, size.width)
+        own, plan, canvas = self._subject, self.plan, self.canvas
+        longer = max(canvas.scale.width, canvas.scale.height)
         styles = [shrink(s, fit_style(*s.size, longer, own.style_scale)) for s in own.styles]
-        grams = find_styles(features, styles, own.shares, layers, precision, watch)
-        canvas = self.canvas
-        return find_targets(
-            features, self.plan, canvas.content, grams, canvas.region, precision, watch
-        )
+        grams = find_styles(features, styles, own.shares, plan.watched_style, precision, watch)
+        layers, content = plan.watched_content, denormalise(canvas.content)
+        maps = features.look(content, layers, precision, watch) if layers else {}
+        return Targets(maps, grams, canvas.region)
 
     def advance(self, losses: Sequence[float], gradient: Tensor) -> None:
         """One step of the optimiser, and to the next scale after the last of one.
@@ -162,7 +162,7 @@ class Painting:
         rate, last = self.plan.find_rate(self.scale, place), place == scale.steps - 1
         try:
             self.descent.step(sum(losses), rate, last)
-        except Diverged:
+        except NoWayBack:
             self.failed = InvalidInput(DIVERGED)
             return
         self.canvas.picture.grad = None

@@ -2,27 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from workers.runtime.run import InvalidInput
-from workers.style import transfer_contract as contract
 from workers.style.fields import MAX_SIDE, MIN_SIDE, Cost, Network, Pooling
 from workers.style.layers import check_layers
 from workers.style.pictures import fit
-from workers.style.transfer_contract import Optimiser, Preset, TransferRequest
+from workers.style.transfer_contract import Optimiser, Preset, Recipe, Scale, TransferRequest
 
 FINER = 0.6  # of the steps of a scale the next one, twice as large, gets: d2l has 500 and 300
 LEARNING_RATES: dict[Optimiser, float] = {"adam": 0.05, "lbfgs": 1.0}  # with another's preset
 
 T = TypeVar("T")
-
-
-class Scale(NamedTuple):
-    """One of the sizes that are painted, in pixels, and for how many steps."""
-
-    height: int
-    width: int
-    steps: int
 
 
 @dataclass(frozen=True)
@@ -138,18 +129,22 @@ class Plan:
     scales: tuple[Scale, ...]  # from coarse to fine
 
     @property
-    def watched(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The layers of (content, style) that count: none of what has no weight."""
-        content = self.content_layers if self.content_weight else ()
-        return content, self.style_layers if self.style_weight else ()
+    def watched_content(self) -> tuple[str, ...]:
+        """The layers that count: none if the content has no weight."""
+        return self.content_layers if self.content_weight else ()
+
+    @property
+    def watched_style(self) -> tuple[str, ...]:
+        """The layers that count: none if the style has no weight."""
+        return self.style_layers if self.style_weight else ()
 
     def find_rate(self, scale: int, step: int) -> float:
         """The learning rate of a step of one of the scales, both counted from 0."""
         return self.learning_rate * float(self.decay ** (step // self.decay_every[scale]))
 
-    def describe(self, precision: str) -> contract.Recipe:
+    def describe(self, precision: str) -> Recipe:
         """As the result tells it; `precision` is that of the network, float32 or bfloat16."""
-        return contract.Recipe.model_validate(
+        return Recipe.model_validate(
             {
                 "content_layers": list(self.content_layers),
                 "style_layers": list(self.style_layers),
@@ -162,7 +157,7 @@ class Plan:
                 "optimiser": self.optimiser,
                 "learning_rate": self.learning_rate,
                 "precision": precision,
-                "scales": [one._asdict() for one in self.scales],
+                "scales": self.scales,
             }
         )
 
@@ -241,7 +236,7 @@ def _make_scales(
     sizes = [round(size / 2**halvings) for halvings in reversed(range(count))]
     fitted = [fit(width, height, longer) for longer in sizes]
     return tuple(
-        Scale(high, wide, share)
+        Scale(width=wide, height=high, steps=share)
         for (wide, high), share in zip(fitted, _split(steps, count), strict=True)
     )
 

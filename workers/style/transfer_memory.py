@@ -44,7 +44,7 @@ def check_memory(plan: Plan, subject: Subject, device: torch.device) -> None:
 def count_bytes(plan: Plan, subject: Subject, longer: int) -> int:
     """At the peak of painting on a CPU, if the longer side had so many pixels."""
     width, height = fit(plan.scales[-1].width, plan.scales[-1].height, longer)
-    watched = tuple(layer for layers in plan.watched for layer in layers)
+    watched = plan.watched_content + plan.watched_style
     maps = count_features(watched, plan.network) if watched else 0
     learning = width * height * (WORK * maps + OWN[plan.optimiser])
     styles = [fit_style(*one.size, longer, subject.style_scale) for one in subject.styles]

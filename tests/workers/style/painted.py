@@ -27,7 +27,13 @@ def make_painting(
     request = ask(**options)
     shares = (1 / len(styles),) * len(styles)
     subject = Subject(
-        content, styles, shares, request.style_scale, region, request.start, request.seed
+        content,
+        styles,
+        shares,
+        style_scale=request.style_scale,
+        region=region,
+        start=request.start,
+        seed=request.seed,
     )
     return Painting(subject, make_plan(request, *content.size), "float32")
 

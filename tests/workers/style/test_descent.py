@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from workers.style.descent import Diverged, make_descent
+from workers.style.descent import NoWayBack, make_descent
 
 
 def descend(measure, start, name, steps, rate):
@@ -61,7 +61,7 @@ def test_lbfgs_recovers_from_what_is_no_number():
 
 @pytest.mark.parametrize("name", ["adam", "lbfgs"])
 def test_a_loss_that_is_no_number_from_the_start_is_told(name):
-    with pytest.raises(Diverged):
+    with pytest.raises(NoWayBack):
         descend(lambda point: point.sum() * float("nan"), torch.ones(2), name, 3, 1.0)
 
 

@@ -25,7 +25,7 @@ def plan_for(width: int, height: int, *styles: Image.Image, **fields) -> tuple[P
         {"content": "0" * 64, "styles": ids, "size": max(width, height), **fields}
     )
     share = (1 / len(styles),) * len(styles)
-    subject = Subject(draw_scene(), styles, share, asked.style_scale, None, "content", 0)
+    subject = Subject(draw_scene(), styles, share, style_scale=asked.style_scale)
     return make_plan(asked, width, height), subject
 
 
