@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+CHECKPOINT_EVERY = 10.0  # seconds
+
 
 class Settings(BaseSettings):
     """Every setting with its default; override `x` by the variable ATELIER_X."""
@@ -46,7 +48,8 @@ class Settings(BaseSettings):
     pool_start: Literal["auto", "fork", "spawn"] = "auto"  # of worker processes; CUDA needs spawn
     queue: str = ""  # set by `python -m workers.runtime`: which queue its processes serve
     torch_threads: int = 1
-    checkpoint_every: float = 10.0  # seconds between those that a training goes on from
+    # seconds between checkpoints, from which a training or a painting goes on
+    checkpoint_every: float = CHECKPOINT_EVERY
     compile: bool = False  # the detectors that come with Atelier, by torch.compile; needs a g++
     worker_processes: int = 1  # processes per worker folder on this machine
     workers: str = ""  # which of them run here, comma-separated; empty: every worker found

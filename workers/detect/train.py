@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from shared.settings import CHECKPOINT_EVERY
 from workers.detect.batches import Batch, Squares, draw_batch, draw_order
 from workers.detect.labelled import LabelledPictures, Watch, watch_nothing
 from workers.detect.suppression import Suppression
@@ -49,7 +50,6 @@ from workers.runtime.training import (
 CPU = torch.device("cpu")
 FORMAT = 1  # of a checkpoint
 REPORT_EVERY = 0.5  # seconds
-SAVE_EVERY = 10.0  # seconds between checkpoints
 
 
 def train(
@@ -60,7 +60,7 @@ def train(
     device: torch.device = CPU,
     trunk: Mapping[str, Tensor] | None = None,
     report_every: float = REPORT_EVERY,
-    save_every: float = SAVE_EVERY,
+    save_every: float = CHECKPOINT_EVERY,
 ) -> Trained:
     """Learn from `data`, going on from the checkpoint in the folder if there is one.
 

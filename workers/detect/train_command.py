@@ -62,7 +62,8 @@ def run(given: Namespace) -> None:
             bar.update(line, completed=progress.fraction, description=describe(progress))
 
         device = choose_own_device()
-        trained = train(options, data, show, given.out, device, trunk)
+        save_every = Settings().checkpoint_every
+        trained = train(options, data, show, given.out, device, trunk, save_every=save_every)
         if first:
             trained.network.to(device)
             bar.console.print_json(data=write_results(trained, data, options, given))

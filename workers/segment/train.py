@@ -6,14 +6,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from shared.settings import CHECKPOINT_EVERY
 from workers.runtime.checkpoints import CHECKPOINT
 from workers.runtime.reporting import REPORT_EVERY
 from workers.runtime.training import run_through
 from workers.segment.labelled import LabelledPictures
 from workers.segment.train_options import Progress, Trained, TrainOptions
 from workers.segment.training import CPU, Training
-
-SAVE_EVERY = 30.0  # seconds between checkpoints
 
 
 def train(
@@ -24,7 +23,7 @@ def train(
     device: torch.device = CPU,
     encoder: Mapping[str, Tensor] | None = None,
     report_every: float = REPORT_EVERY,
-    save_every: float = SAVE_EVERY,
+    save_every: float = CHECKPOINT_EVERY,
 ) -> Trained:
     """Learn from `data`, going on from the checkpoint in the folder if there is one.
 

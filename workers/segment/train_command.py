@@ -73,7 +73,8 @@ def run(given: Namespace) -> None:
         def show(progress: Progress) -> None:
             bar.update(line, completed=progress.fraction, description=describe(progress))
 
-        trained = train(options, data, show, given.out, device, encoder)
+        save_every = Settings().checkpoint_every
+        trained = train(options, data, show, given.out, device, encoder, save_every=save_every)
         if first:
             trained.network.to(device)
             bar.console.print_json(data=write_results(trained, data, options, given))

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from shared.settings import CHECKPOINT_EVERY
 from workers.runtime.checkpoints import CHECKPOINT
 from workers.runtime.reporting import REPORT_EVERY
 from workers.runtime.training import run_through
@@ -13,8 +14,6 @@ from workers.style.contents import Contents
 from workers.style.features import Features
 from workers.style.one_pass_training import CPU, Training
 from workers.style.train_options import Progress, Trained, TrainOptions
-
-SAVE_EVERY = 30.0  # seconds between checkpoints
 
 
 def train(
@@ -26,7 +25,7 @@ def train(
     checkpoint_dir: Path,
     device: torch.device = CPU,
     report_every: float = REPORT_EVERY,
-    save_every: float = SAVE_EVERY,
+    save_every: float = CHECKPOINT_EVERY,
 ) -> Trained:
     """Learn to paint `data` like the RGB `style`, going on from the folder's checkpoint if any.
 

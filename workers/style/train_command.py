@@ -67,7 +67,10 @@ def run(given: Namespace) -> None:
         def show(progress: Progress) -> None:
             bar.update(line, completed=progress.fraction, description=describe(progress))
 
-        trained = train(options, style, data, features, show, given.out, device)
+        save_every = Settings().checkpoint_every
+        trained = train(
+            options, style, data, features, show, given.out, device, save_every=save_every
+        )
         if first:
             bar.console.print_json(data=write_results(trained, style, data, given))
 

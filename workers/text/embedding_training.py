@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shared.settings import CHECKPOINT_EVERY
 from workers.runtime.checkpoints import CHECKPOINT, read_checkpoint
 from workers.runtime.clock import Clock
 from workers.runtime.run import InvalidInput
@@ -19,7 +20,6 @@ from workers.text.pairs import Epoch, Noise, Sentences, weigh_words
 from workers.text.train import (
     CPU,
     REPORT_EVERY,
-    SAVE_EVERY,
     SAVING,
     Diverged,
     make_origin,
@@ -108,7 +108,7 @@ def train_embedding(
     report: Callable[[Progress], None],
     folder: Path,
     device: torch.device = CPU,
-    save_every: float = SAVE_EVERY,
+    save_every: float = CHECKPOINT_EVERY,
 ) -> Trained:
     """Learn vectors for the indices 1 to `words`, going on from the checkpoint if there is one.
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from shared.settings import CHECKPOINT_EVERY
 from workers.runtime.checkpoints import CHECKPOINT, read_checkpoint
 from workers.runtime.clock import Clock
 from workers.runtime.run import InvalidInput
@@ -24,7 +25,6 @@ from workers.text.saved import list_weights, load_weights
 CPU = torch.device("cpu")
 FORMAT = 2  # of it
 REPORT_EVERY = 0.5  # seconds
-SAVE_EVERY = 10.0  # seconds, between checkpoints within an epoch and at its end
 SAVING = 20  # times as long as saving took, training goes on before the next time
 
 
@@ -61,7 +61,7 @@ def train(
     report: Callable[[Progress], None],
     folder: Path,
     device: torch.device = CPU,
-    save_every: float = SAVE_EVERY,
+    save_every: float = CHECKPOINT_EVERY,
 ) -> Trained:
     """Learn, going on from the checkpoint in the folder if there is one.
 

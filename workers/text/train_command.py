@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from rich.progress import Progress as Bar
 
+from shared.settings import Settings
 from workers.runtime.devices import choose_device
 from workers.runtime.run import JobError
 from workers.runtime.tensors import write_tensors
@@ -59,6 +60,7 @@ def run(given: Namespace, request: TrainRequest, device: torch.device) -> None:
             lambda at: bar.update(line, completed=at.fraction, description=describe(at)),
             given.out,
             device,
+            Settings().checkpoint_every,
         )
         metrics = measure(lesson, trained, device)
         bar.console.print_json(data=metrics)

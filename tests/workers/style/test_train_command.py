@@ -12,6 +12,7 @@ from tests.workers.style.desk import draw_stripes, save
 from tests.workers.style.networks import draw_features
 from tests.workers.style.small_trainings import make_files
 from workers.runtime import memory
+from workers.runtime.run import InvalidInput
 from workers.style import train_command
 from workers.style.painter_file import load_painter
 from workers.style.train_command import main, make_options, make_parser
@@ -107,6 +108,16 @@ def test_another_training_in_the_same_folder_is_told_what_to_do(given, capsys):
 def test_what_takes_too_much_memory_is_refused(given, monkeypatch, capsys):
     monkeypatch.setattr(memory, "find_memory", lambda: 2**18)
     assert "Training would take" in refuse(capsys, [*given, *TINY])
+
+
+@pytest.mark.usefixtures("small_network")
+def test_the_setting_says_how_often_it_saves(given, monkeypatch, capsys):
+    def tell(*_, save_every: float) -> None:
+        raise InvalidInput(f"It saves every {save_every} seconds.")
+
+    monkeypatch.setenv("ATELIER_CHECKPOINT_EVERY", "7")
+    monkeypatch.setattr(train_command, "train", tell)
+    assert "It saves every 7.0 seconds." in refuse(capsys, [*given, *TINY])
 
 
 def test_without_vgg16_it_tells_how_to_get_it(given, tmp_path, capsys):
