@@ -1,16 +1,20 @@
 """What a worker promises: the tasks it runs, and the types that go in and out."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 BLOB_PATTERN = r"^[0-9a-f]{64}$"  # the sha256 of its content
 LONG = "-long"  # ends the name of a worker's queue for jobs of minutes
 PICTURES = ("image/jpeg", "image/png", "image/webp")
+GREY_DOT = (  # a picture for examples, which are valid requests on their own
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
 VIDEOS = ("video/mp4", "video/x-matroska", "video/x-msvideo")  # MOV is as MP4, WebM as MKV
 
 
@@ -61,6 +65,17 @@ FullName = Annotated[
         description="name@version.",
     ),
 ]
+
+
+def forbid(published: Collection[str]) -> AfterValidator:
+    """Of a name for a model of one's own: that it is none of those that come with Atelier."""
+
+    def check(name: str) -> str:
+        if name in published:
+            raise ValueError(f"{name} comes with Atelier: choose another name")
+        return name
+
+    return AfterValidator(check)
 
 
 class Message(BaseModel):

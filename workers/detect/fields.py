@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
-from shared.contract import ASKED_NAME, OWN_NAME, Blob, Message
+from shared.contract import ASKED_NAME, OWN_NAME, Blob, Message, forbid
 from workers.detect.yolo_config import MAX_CLASSES
 
 Published = Literal["nanodet-g", "yolov3-tiny"]
@@ -16,12 +16,6 @@ DEFAULT_MODEL: Published = "nanodet-g"  # what every worker comes with, until a 
 SCORE_THRESHOLDS: dict[Published, float] = {"nanodet-g": 0.4, "yolov3-tiny": 0.25}
 
 
-def _check_own(name: str) -> str:
-    if name in get_args(Published):
-        raise ValueError(f"{name} comes with Atelier: choose another name")
-    return name
-
-
 def _check_shown(label: str) -> str:
     if not label.isprintable():
         raise ValueError("it has characters that cannot be shown")
@@ -31,7 +25,7 @@ def _check_shown(label: str) -> str:
 OwnName = Annotated[
     str,
     Field(max_length=60, pattern=OWN_NAME),
-    AfterValidator(_check_own),
+    forbid(get_args(Published)),
 ]
 Model = Annotated[
     str,

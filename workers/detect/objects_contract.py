@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.contract import Message, Picture, Task
+from shared.contract import GREY_DOT, Message, Picture, Task
 from workers.detect.fields import Looking, Xyxy
 
 
@@ -32,18 +32,12 @@ class ObjectsResult(Message):
     model: str = Field(description="The one that looked; of yours, with its version.")
 
 
-# A grey dot, so that the example is a valid request on its own.
-_DOT = (
-    "data:image/png;base64,"
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
-)
-
 OBJECTS = Task(
     name="detect.objects",
     request=ObjectsRequest,
     result=ObjectsResult,
     summary="Find objects: a box, a label and a score for each; of the 80 COCO classes, or yours.",
-    example={"picture": _DOT, "model": "nanodet-g", "annotate": False},
+    example={"picture": GREY_DOT, "model": "nanodet-g", "annotate": False},
     max_batch=8,
     time_limit=60.0,
 )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from shared.contract import Message, Needs, Picture, Sealed, Task
+from shared.contract import GREY_DOT, Message, Needs, Picture, Sealed, Task
 
 MAX_PICTURES = 64  # of one request
 MAX_DIMENSIONS = 4096
@@ -139,18 +139,12 @@ class VerifyResult(Message):
     faces: list[FaceBox | None]
 
 
-# A grey dot, so that the examples are valid requests on their own. There is no face in it.
-DOT = (
-    "data:image/png;base64,"
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
-)
-
 FIND = Task(
     "faces.find",
     FindRequest,
     FindResult,
     "Find faces: a box, five landmarks and a quality for each.",
-    example={"picture": DOT},
+    example={"picture": GREY_DOT},
     max_batch=8,
 )
 ENCODE = Task(
@@ -158,7 +152,7 @@ ENCODE = Task(
     EncodeRequest,
     EncodeResult,
     "Turn faces into embeddings.",
-    example={"pictures": [DOT]},
+    example={"pictures": [GREY_DOT]},
     max_batch=4,
     time_limit=120,
     scope="faces:embeddings",
@@ -168,6 +162,6 @@ VERIFY = Task(
     VerifyRequest,
     VerifyResult,
     "Compare two faces: the same person or not.",
-    example={"first": DOT, "second": DOT},
+    example={"first": GREY_DOT, "second": GREY_DOT},
     max_batch=8,
 )

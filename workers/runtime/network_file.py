@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from shared.blobs import Blobs
@@ -20,6 +20,16 @@ SHOWN_OF_ERROR = 500
 
 A = TypeVar("A")
 T = TypeVar("T")
+
+
+def check_shown(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("the name has characters that cannot be shown")
+    return name
+
+
+# That of a class, and of what is measured
+MetricName = Annotated[str, Field(max_length=120), AfterValidator(check_shown)]
 
 
 def shorten(text: str, length: int = SHOWN) -> str:

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from shared.contract import ASKED_NAME, OWN_NAME, Blob, Message
+from shared.contract import ASKED_NAME, OWN_NAME, Blob, Message, forbid
 
 Published = Literal["fcn-8s-camvid", "selfie", "fcn-resnet50"]
 DEFAULT_MODEL: Published = "fcn-8s-camvid"  # until a model is promoted
@@ -15,13 +15,7 @@ MAX_CLASSES = 255  # a mask's index 255 is no class
 MIN_SIDE, MAX_SIDE = 16, 8192  # pixels of the shorter side that a network looks at
 
 
-def _check_own(name: str) -> str:
-    if name in get_args(Published):
-        raise ValueError(f"{name} comes with Atelier: choose another name")
-    return name
-
-
-OwnName = Annotated[str, Field(max_length=60, pattern=OWN_NAME), AfterValidator(_check_own)]
+OwnName = Annotated[str, Field(max_length=60, pattern=OWN_NAME), forbid(get_args(Published))]
 Model = Annotated[
     str,
     Field(

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.contract import Message, Picture, Task
+from shared.contract import GREY_DOT, Message, Picture, Task
 from workers.segment.fields import Colour, Labels, Looking, Share
 
 
@@ -65,18 +65,12 @@ class PixelsResult(Message):
     shapes: str | None = Field(None, description="The blob id of a COCO JSON.")
 
 
-# A grey dot, so that the example is a valid request on its own.
-_DOT = (
-    "data:image/png;base64,"
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
-)
-
 PIXELS = Task(
     name="segment.pixels",
     request=PixelsRequest,
     result=PixelsResult,
     summary="Give every pixel a class: a mask, areas, heat maps, shapes; of a street, or yours.",
-    example={"picture": _DOT, "model": "fcn-8s-camvid", "overlay": False},
+    example={"picture": GREY_DOT, "model": "fcn-8s-camvid", "overlay": False},
     max_batch=8,
     time_limit=1800.0,  # of a whole batch, whose pictures may have 40 megapixels each, all seen
 )

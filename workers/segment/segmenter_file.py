@@ -8,7 +8,7 @@ import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from torch import Tensor
 
-from workers.runtime.network_file import fill, read_about
+from workers.runtime.network_file import MetricName, check_shown, fill, read_about
 from workers.runtime.tensors import read_tensors, write_tensors
 from workers.segment.fcn import FCN
 from workers.segment.fcn_config import FcnConfig
@@ -18,15 +18,7 @@ from workers.segment.metrics import VOID
 MAX_METRICS = 3 * VOID + 100  # some of each class, and others
 
 
-def check_shown(name: str) -> str:
-    if not name.isprintable():
-        raise ValueError("the name has characters that cannot be shown")
-    return name
-
-
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(check_shown)]
-# That of a class, and of what is measured
-MetricName = Annotated[str, Field(max_length=120), AfterValidator(check_shown)]
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from shared.contract import ASKED_NAME, OWN_NAME, Message
+from shared.contract import ASKED_NAME, OWN_NAME, Message, forbid
 
 Published = Literal["stained-glass"]
 DEFAULT_MODEL: Published = "stained-glass"  # until a model is promoted
@@ -13,18 +13,14 @@ Network = Literal["vgg16", "vgg19"]
 Pooling = Literal["max", "average"]
 Cost = Literal["d2l", "ng"]
 Colours = Literal["style", "content"]
+Precision = Literal["float32", "bfloat16"]
 MIN_SIDE, MAX_SIDE = 32, 2048  # pixels of the longer side of what is painted
 MAX_STYLES = 8
 MAX_WEIGHT = 1e12
+DAY = 86_400.0  # seconds
 
 
-def _check_own(name: str) -> str:
-    if name in get_args(Published):
-        raise ValueError(f"{name} comes with Atelier: choose another name")
-    return name
-
-
-OwnName = Annotated[str, Field(max_length=60, pattern=OWN_NAME), AfterValidator(_check_own)]
+OwnName = Annotated[str, Field(max_length=60, pattern=OWN_NAME), forbid(get_args(Published))]
 Model = Annotated[
     str,
     Field(

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from shared.contract import Blob, FullName, Message, Task
-from workers.style.fields import DEFAULT_MODEL, Model, OwnName
+from workers.style.fields import DEFAULT_MODEL, Model, OwnName, Published
 
 
 class ModelsRequest(Message):
@@ -30,7 +30,7 @@ class ModelsResult(Message):
 class PromoteRequest(Message):
     """Put a network in use for the jobs that name none; an older version rolls back."""
 
-    model: FullName | Literal["stained-glass"] = Field(
+    model: FullName | Published = Field(
         description=f"One of your own as name@version, or {DEFAULT_MODEL}."
     )
 

@@ -2,26 +2,17 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from torch import Tensor
 
-from workers.runtime.network_file import fill, read_about
+from workers.runtime.network_file import MetricName, fill, read_about
 from workers.runtime.tensors import read_tensors, write_tensors
 from workers.style.one_pass import OnePass, OnePassConfig
 
 MAX_METRICS = 100
-
-
-def check_shown(name: str) -> str:
-    if not name.isprintable():
-        raise ValueError("the name has characters that cannot be shown")
-    return name
-
-
-MetricName = Annotated[str, Field(max_length=100), AfterValidator(check_shown)]
 
 
 @dataclass(frozen=True)

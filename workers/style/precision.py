@@ -2,12 +2,13 @@
 
 import time
 from functools import lru_cache
+from typing import Literal
 
 import torch
 
 from workers.style.convolution import FrozenLayer
-from workers.style.features import Precision, ignore
-from workers.style.transfer_contract import Precision as Asked
+from workers.style.features import ignore
+from workers.style.fields import Precision
 
 CLEARLY = 1.3  # times as fast: for less, nobody should lose digits
 CHANNELS = 128
@@ -15,7 +16,7 @@ CPU_SIDE, GPU_SIDE = 64, 512  # of the maps that are tried: some milliseconds
 TRIES = 3
 
 
-def choose_precision(asked: Asked, device: torch.device) -> Precision:
+def choose_precision(asked: Literal["auto", Precision], device: torch.device) -> Precision:
     """auto: bfloat16 if it is clearly faster on this device."""
     if asked != "auto":
         return asked

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shared.contract import Blob, Message, Picture, Task
+from shared.contract import GREY_DOT, Blob, Message, Picture, Task
 from workers.style.fields import (
+    DAY,
     Colours,
     Layer,
     Layers,
@@ -17,8 +18,6 @@ from workers.style.fields import (
     Side,
     Weight,
 )
-
-DAY = 86_400.0  # seconds
 
 PictureZip = Annotated[
     str,
@@ -91,18 +90,13 @@ class ApplyResult(Message):
 
 
 _EMPTY_ZIP = "data:application/zip;base64,UEsDBAAAAAA="
-# A grey dot, so that the example is a valid request on its own.
-_DOT = (
-    "data:image/png;base64,"
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
-)
 
 TRAIN = Task(
     "style.train",
     TrainRequest,
     TrainResult,
     "Train a network that paints any picture in one style, at once.",
-    example={"style": _DOT, "data": _EMPTY_ZIP, "name": "waves", "steps": 2000},
+    example={"style": GREY_DOT, "data": _EMPTY_ZIP, "name": "waves", "steps": 2000},
     time_limit=7 * DAY,
     long=True,
     scope="style:train",
@@ -112,7 +106,7 @@ APPLY = Task(
     ApplyRequest,
     ApplyResult,
     "Paint a picture in one pass, with a network that was trained on one style.",
-    example={"picture": _DOT, "model": "stained-glass"},
+    example={"picture": GREY_DOT, "model": "stained-glass"},
     max_batch=8,
     time_limit=600.0,
 )

@@ -4,8 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.contract import Message, Picture, Task
+from shared.contract import GREY_DOT, Message, Picture, Task
 from workers.style.fields import (
+    DAY,
     MAX_STYLES,
     Colours,
     Cost,
@@ -13,6 +14,7 @@ from workers.style.fields import (
     Losses,
     Network,
     Pooling,
+    Precision,
     Seed,
     Side,
     Weight,
@@ -20,7 +22,6 @@ from workers.style.fields import (
 
 Preset = Literal["quick", "d2l_v1", "d2l_v2", "gatys"]
 Optimiser = Literal["adam", "lbfgs"]
-Precision = Literal["auto", "float32", "bfloat16"]
 
 
 class TransferRequest(Message):
@@ -78,7 +79,7 @@ class TransferRequest(Message):
     preview_every: int | None = Field(
         None, ge=1, le=10_000, description="Steps between previews; by default some seconds."
     )
-    precision: Precision = Field(
+    precision: Literal["auto", Precision] = Field(
         "auto", description="Of the network. auto: bfloat16 where the hardware is faster so."
     )
     format: Literal["jpeg", "png"] = "jpeg"
@@ -105,7 +106,7 @@ class Recipe(Message):
     pooling: Pooling
     optimiser: Optimiser
     learning_rate: float = Field(description="At first.")
-    precision: Literal["float32", "bfloat16"]
+    precision: Precision
     scales: list[Scale]
 
 
@@ -123,20 +124,14 @@ class TransferResult(Message):
     curve: str | None = Field(None, description="The blob id of a picture of the losses.")
 
 
-# A grey dot, so that the example is a valid request on its own.
-_DOT = (
-    "data:image/png;base64,"
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
-)
-
 TRANSFER = Task(
     "style.transfer",
     TransferRequest,
     TransferResult,
     "Paint a picture in the manner of others, step by step, with previews.",
-    example={"content": _DOT, "styles": [_DOT], "preset": "quick", "size": 64, "steps": 2},
+    example={"content": GREY_DOT, "styles": [GREY_DOT], "preset": "quick", "size": 64, "steps": 2},
     max_batch=4,  # where a machine gains by it: see StyleWorker.count_together
-    time_limit=24 * 3600.0,
+    time_limit=DAY,
     long=True,
 )
 TASKS = [TRANSFER]
