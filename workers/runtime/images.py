@@ -41,16 +41,17 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
         ) from error
 
 
-def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
+def encode_jpeg(image: Image.Image, quality: int = 90, subsampling: str = "4:2:0") -> bytes:
     """The JPEG file of an RGB picture, with nothing in it but the picture.
 
+    `subsampling`: "4:4:4" keeps the colours as sharp as the brightness.
     Raises InvalidInput if a side has more pixels than such a file can have.
     """
     check_jpeg_size(*image.size)
     bare = Image.new("RGB", image.size)
     bare.paste(image)
     file = BytesIO()
-    bare.save(file, "JPEG", quality=quality)
+    bare.save(file, "JPEG", quality=quality, subsampling=subsampling)
     return file.getvalue()
 
 

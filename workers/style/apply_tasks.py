@@ -7,12 +7,12 @@ import torch
 from PIL import Image
 
 from workers.runtime.answers import answer_each
-from workers.runtime.images import decode, encode_jpeg
+from workers.runtime.images import decode
 from workers.runtime.run import JobError, Run
 from workers.style.apply_memory import check_memory, count_together
 from workers.style.colours import keep_colours
 from workers.style.loaded import StyleWorker
-from workers.style.pictures import fit, to_image, to_tensor
+from workers.style.pictures import encode_painting, fit, to_image, to_tensor
 from workers.style.served import Served
 from workers.style.training_contract import ApplyRequest, ApplyResult
 
@@ -77,7 +77,7 @@ def _answer(job: Opened, painted: Image.Image) -> ApplyResult:
         painted = keep_colours(painted, job.picture)
     shown = Image.blend(job.picture, painted, request.strength)
     return ApplyResult(
-        picture=job.run.save(encode_jpeg(shown)),
+        picture=job.run.save(encode_painting(shown)),
         width=width,
         height=height,
         model=job.served.name,

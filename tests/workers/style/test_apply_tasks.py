@@ -10,12 +10,12 @@ from PIL import Image
 from tests.workers.style.desk import Desk, draw_scene, save
 from tests.workers.style.painters import make_painter, make_plain, register
 from workers.runtime import memory
-from workers.runtime.images import decode, encode_jpeg
+from workers.runtime.images import decode
 from workers.runtime.run import Cancelled
 from workers.style import apply_memory, served
 from workers.style.apply_tasks import apply
 from workers.style.fields import DEFAULT_MODEL
-from workers.style.pictures import to_image, to_tensor
+from workers.style.pictures import encode_painting, to_image, to_tensor
 from workers.style.served import Served
 from workers.style.training_contract import ApplyRequest
 
@@ -41,7 +41,7 @@ def test_a_picture_is_painted_by_the_network_in_one_pass(desk: Desk):
     assert (shown.format, shown.size) == ("JPEG", (90, 61))
     with torch.inference_mode():
         wanted = to_image(painter.network(to_tensor(scene)))
-    written = np.asarray(decode(encode_jpeg(wanted)), np.float32)
+    written = np.asarray(decode(encode_painting(wanted)), np.float32)
     assert np.abs(np.asarray(shown) - written).mean() < 0.1  # a rounding here and there
     assert desk.progress == [0.0]
 
@@ -146,10 +146,11 @@ def test_a_network_of_another_tenant_is_unknown(desk: Desk):
 
 def test_a_damaged_installation_says_so(sqlite_desk: Desk, tmp_path, monkeypatch):
     monkeypatch.setattr(served, "FOLDER", tmp_path)
-    code, why = sqlite_desk.refuse(apply, ask(sqlite_desk, draw_scene()))
-    assert (code, "Install Atelier again" in why) == ("missing_weights", True)
+    told = "stained-glass cannot be loaded, for its file {}. Install Atelier again."
+    asked = ask(sqlite_desk, draw_scene())
+    assert sqlite_desk.refuse(apply, asked) == ("missing_weights", told.format("is not there"))
     (tmp_path / "stained-glass.safetensors").write_bytes(b"{}" * 100)
-    assert "cannot be loaded" in sqlite_desk.refuse(apply, ask(sqlite_desk, draw_scene()))[1]
+    assert sqlite_desk.refuse(apply, asked) == ("missing_weights", told.format("cannot be read"))
 
 
 def count_passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from tests.workers.style.desk import draw_noise
-from workers.style.pictures import denormalise, fit, normalise, to_image, to_tensor
+from workers.runtime.images import decode
+from workers.style.pictures import denormalise, encode_painting, fit, normalise, to_image, to_tensor
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,11 @@ def test_pixels_are_as_imagenets_are_normalised():
     torch.testing.assert_close(white, torch.tensor([2.24891, 2.42857, 2.64]))
     pixels = torch.rand(1, 3, 4, 5)
     torch.testing.assert_close(denormalise(normalise(pixels)), pixels)
+
+
+def test_a_painting_keeps_the_colours_of_single_rows():
+    """Of every second row red, the others blue; a file that halves the colours mixes them."""
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    pixels[::2, :, 0] = pixels[1::2, :, 2] = 200
+    shown = np.asarray(decode(encode_painting(Image.fromarray(pixels)))).astype(int)
+    assert np.abs(shown - pixels).max() < 40
