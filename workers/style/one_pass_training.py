@@ -58,21 +58,12 @@ class Training:
         if self.world > options.batch:
             raise ValueError(f"{self.world} processes cannot share {options.batch} squares.")
         self.precision = choose_precision("auto", device)
-        self.origin: dict[str, Any] = {
-            "options": asdict(options) | {"style_layers": list(options.style_layers)},  # as in JSON
-            "style": hashlib.sha256(repr(style.size).encode() + style.tobytes()).hexdigest(),
-            "data": data.fingerprint(),
-        }
+        self.origin = describe_origin(options, style, data)
         size = fit_style(*style.size, options.style_size, style_scale=1.0)
         wanted = style.resize(size, Image.Resampling.LANCZOS)
         layers = options.style_layers  # for each its Gram matrix (1, C, C)
         self.grams = find_styles(features, [wanted], [1.0], layers, self.precision, watch)
-        # What a picture without any style is away from it. Gram matrices of bright contrasts are
-        # many times those of others: relative to them, one weight suits all styles and layers.
-        self.sizes = {
-            layer: measure_style(torch.zeros_like(gram), gram, "ng").clamp(min=LEAST)
-            for layer, gram in self.grams.items()
-        }
+        self.sizes = {layer: measure_size(gram) for layer, gram in self.grams.items()}
         self.pictures = Pictures(data, options.window, watch=prepare)
         with fix_chance((options.seed,), CPU):
             self.network = OnePass(options.network)
@@ -203,3 +194,21 @@ class Training:
 
     def finish(self) -> Trained:
         return Trained(copy.deepcopy(self.network).cpu().eval(), tuple(self.history))
+
+
+def describe_origin(options: TrainOptions, style: Image.Image, data: Contents) -> dict[str, Any]:
+    """What a checkpoint must have been begun with; the same before and after JSON."""
+    return {
+        "options": asdict(options) | {"style_layers": list(options.style_layers)},
+        "style": hashlib.sha256(repr(style.size).encode() + style.tobytes()).hexdigest(),
+        "data": data.fingerprint(),
+    }
+
+
+def measure_size(gram: Tensor) -> Tensor:
+    """(1,) of a Gram matrix (1, C, C): how far a picture without any style is away from it.
+
+    Gram matrices of bright contrasts are many times those of others: relative to their size, one
+    weight suits all styles and layers.
+    """
+    return measure_style(torch.zeros_like(gram), gram, "ng").clamp(min=LEAST)

@@ -22,9 +22,9 @@ class Samples:
 
     def __init__(self, style: Image.Image, data: Contents) -> None:
         """Raises InvalidInput if a file changed since it was looked at."""
-        spread = np.linspace(0, len(data) - 1, min(MOST, len(data))).round().astype(int)
+        places = np.linspace(0, len(data) - 1, min(MOST, len(data))).round().astype(int)
         self.style = shrink(style)
-        self.pictures = [shrink(data.pictures[place].open()) for place in spread]
+        self.pictures = [shrink(data.pictures[place].open()) for place in places]
 
     def draw(self, network: OnePass, watch: Callable[[], None] = ignore) -> Image.Image:
         """The style; below it each picture, and beside it as it is painted.

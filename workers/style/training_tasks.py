@@ -46,8 +46,11 @@ def _train(worker: StyleWorker, run: Run[TrainRequest]) -> TrainResult:
     with open_data(worker, run) as data:
         check_memory(options, data, worker.device)
         folder = open_checkpoints(worker.settings, worker.sessions, run.job_id)
-        how = (worker, run, options, style, data, features, folder)
-        return learn_on(run, folder, lambda: _learn(*how))
+
+        def learn() -> TrainResult:
+            return _learn(worker, run, options, style, data, features, folder)
+
+        return learn_on(run, folder, learn)
 
 
 @contextmanager

@@ -47,11 +47,11 @@ class Pictures:
 
     def _decode(self, place: int) -> Image.Image:
         found = self.data.pictures[place]
-        picture, size = found.open(), shrink(found, self.window)
+        picture, size = found.open(), choose_size(found, self.window)
         return picture if picture.size == size else picture.resize(size, Image.Resampling.BILINEAR)
 
 
-def shrink(picture: Content, window: int) -> tuple[int, int]:
+def choose_size(picture: Content, window: int) -> tuple[int, int]:
     """Width and height in which its smallest squares have `window` pixels, if it has so many."""
     scale = min(1.0, window / SMALLEST / min(picture.width, picture.height))
     return max(1, round(scale * picture.width)), max(1, round(scale * picture.height))
@@ -59,7 +59,7 @@ def shrink(picture: Content, window: int) -> tuple[int, int]:
 
 def count_bytes(data: Contents, window: int) -> int:
     """Of all pictures in memory."""
-    sizes = (shrink(one, window) for one in data.pictures)
+    sizes = (choose_size(one, window) for one in data.pictures)
     return sum(PIXEL * width * height for width, height in sizes)
 
 

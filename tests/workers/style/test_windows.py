@@ -14,10 +14,10 @@ from workers.style.contents import Contents
 from workers.style.windows import (
     Pictures,
     choose_rows,
+    choose_size,
     count_bytes,
     cut,
     draw_windows,
-    shrink,
 )
 
 DATA = make_contents(draw_scene(80, 60), draw_noise(50, 200), draw_noise(20, 20))
@@ -68,8 +68,8 @@ def test_pictures_that_are_smaller_are_enlarged(size):
 
 def test_large_pictures_are_kept_no_larger_than_squares_need():
     large = replace(DATA.pictures[0], width=4000, height=3000)
-    assert shrink(large, window=192) == (512, 384)
-    assert shrink(DATA.pictures[0], window=192) == (80, 60)
+    assert choose_size(large, window=192) == (512, 384)
+    assert choose_size(DATA.pictures[0], window=192) == (80, 60)
     assert count_bytes(replace(DATA, pictures=(large, large)), 192) == 2 * 4 * 512 * 384
 
 
