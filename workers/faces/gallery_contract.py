@@ -4,10 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from shared.contract import Message, Needs, Picture, Sealed, Task
+from shared.contract import GREY_DOT, Message, Needs, Picture, Sealed, Task
 from workers.faces.picture_contract import (
     DEFAULT_MODEL,
-    DOT,
     MAX_DIMENSIONS,
     MAX_PICTURES,
     Band,
@@ -265,7 +264,7 @@ ENROLL = make_task(
     example={
         "collection": "staff",
         "subjects": ["ann"],
-        "pictures": [DOT],
+        "pictures": [GREY_DOT],
         "consent": _CONSENT,
     },
     max_batch=4,
@@ -277,7 +276,7 @@ IDENTIFY = make_task(
     IdentifyRequest,
     IdentifyResult,
     "Find out whose face it is, or that nobody knows it.",
-    example={"collection": "staff", "picture": DOT},
+    example={"collection": "staff", "picture": GREY_DOT},
     max_batch=64,
     time_limit=120.0,
 )
