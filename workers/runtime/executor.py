@@ -52,16 +52,15 @@ class Executor:
         self.events, self.heartbeat = events, heartbeat
         self.keyring = Keyring(settings, sessions)
 
-    def run_next(self, task: Task, method: Method, together: int | None = None) -> int:
-        """Claim and finish a batch; how many jobs it had. `together`: at most, if not max_batch.
+    def run_next(self, task: Task, method: Method, most: int) -> int:
+        """Claim and finish a batch of at most `most` jobs; how many it had.
 
         A job that has lost a worker before is claimed alone, so it is followed by another claim.
         """
         done = 0
         while not self.heartbeat.stopping.is_set():
             with self.sessions.begin() as session:
-                size = together or task.max_batch
-                claims = store.claim(session, task.name, size, self.settings.lease)
+                claims = store.claim(session, task.name, most, self.settings.lease)
             self._run_claims(task, method, claims)
             done += len(claims)
             if not (claims and claims[0].failures):

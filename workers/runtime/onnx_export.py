@@ -72,12 +72,13 @@ def write_onnx(
     about: Mapping[str, str],
     path: Path,
     least_side: int | None = None,
+    same_shape: bool = False,
 ) -> None:
     """The call of a network, which is on the CPU and in eval, for any number of pictures at once.
 
     It takes RGB pictures (B, 3, height, width) in [0, 1], of the one `size` (height, width), and
     answers so many `outputs`. `about` becomes the file's metadata. With `least_side` the pictures
-    may have any sides from so many pixels on, and its answers are pictures of the same size.
+    may have any sides from so many pixels on. `same_shape`: the answers have that of the pictures.
     """
     pictures = torch.zeros(2, 3, *size)  # of one, torch would make a constant
     free = {0: torch.export.Dim("batch")}
@@ -98,7 +99,7 @@ def write_onnx(
         raise RuntimeError("torch.onnx.export made no program")
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # stack traces with the folders of this machine
-    if least_side is not None:
+    if same_shape:
         for answer in program.model.graph.outputs:  # whose sizes torch tells as long formulas
             answer.shape = program.model.graph.inputs[0].shape
     program.model.metadata_props.update(about)

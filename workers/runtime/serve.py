@@ -77,8 +77,9 @@ def _register(app: Celery, task: Task, method: Callable[..., Any], loaded: list[
     @app.task(name=task.name, time_limit=hard_limit)
     def run() -> None:
         worker = loaded[0].worker
-        count = getattr(worker, "count_together", None)  # what this machine should do at once
-        loaded[0].executor.run_next(task, partial(method, worker), count and count(task))
+        # what this machine should do at once
+        count = getattr(worker, "count_together", lambda _: task.max_batch)
+        loaded[0].executor.run_next(task, partial(method, worker), count(task))
 
 
 def _load(name: str, worker_class: WorkerClass, settings: Settings) -> Loaded:

@@ -32,7 +32,7 @@ def write_onnx(served: Served, path: Path) -> None:
     """Paints any number of pictures of any one size at once."""
     about = {"model": served.name, "preprocessing": ABOUT}
     network = copy_to_cpu(served.network)
-    onnx_export.write_onnx(network, TRACED, [OUTPUT], about, path, LEAST_SIDE)
+    onnx_export.write_onnx(network, TRACED, [OUTPUT], about, path, LEAST_SIDE, same_shape=True)
 
 
 @torch.inference_mode()

@@ -77,7 +77,7 @@ class Quiz:
             self.batches.append([run.request.number for run in batch])
             return method(batch)
 
-        return self.executor.run_next(task, observed)
+        return self.executor.run_next(task, observed, task.max_batch)
 
     def job(self, job_id: str) -> Job:
         with self.sessions.read() as session:

@@ -127,4 +127,4 @@ def test_a_job_called_settled_that_is_not_fails(quiz: Quiz):
 
 def test_no_more_jobs_are_claimed_than_the_machine_does_at_once(quiz: Quiz):
     quiz.add([1, 2, 3])
-    assert quiz.executor.run_next(ASK, answer_all, together=2) == 2
+    assert quiz.executor.run_next(ASK, answer_all, most=2) == 2

@@ -21,7 +21,9 @@ class Invert(nn.Module):
 @pytest.mark.parametrize("least", [None, 4], ids=["one size", "any size"])
 def test_a_file_is_for_one_size_or_for_all_from_the_least_on(least: int | None, tmp_path: Path):
     path = tmp_path / "one.onnx"
-    write_onnx(Invert().eval(), (8, 12), ["inverted"], {"model": "invert"}, path, least)
+    write_onnx(
+        Invert().eval(), (8, 12), ["inverted"], {"model": "invert"}, path, least, least is not None
+    )
     session = InferenceSession(path)
     [given], [answered] = session.get_inputs(), session.get_outputs()
     sides = [8, 12] if least is None else ["height", "width"]
