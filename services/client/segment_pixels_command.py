@@ -154,11 +154,23 @@ def _save(client: Client, result: dict[str, Any], place: Path, tidied: bool) -> 
 
 
 def _list_optional(place: Path) -> set[Path]:
-    """What is there of the files that not every result has; other photos' masks are none."""
-    ours = re.compile(
-        re.escape(place.name) + r"-(overlay\.jpg|shapes\.json|heat-.*(?<!-mask)\.png)"
-    )
-    return {file for file in place.parent.iterdir() if ours.fullmatch(file.name)}
+    """What is there of the files that not every result has, but for those of other photos.
+
+    PHOTO-heat-x-heat-Road.png is of a photo called PHOTO-heat-x, if that has a mask.
+    """
+    names = {file.name for file in place.parent.iterdir()}
+    masked = {name.removesuffix("-mask.png") for name in names if name.endswith("-mask.png")}
+    found = _match_optional(place.name, names)
+    for other in masked:
+        if other.startswith(f"{place.name}-"):
+            found -= _match_optional(other, found)
+    return {place.with_name(name) for name in found}
+
+
+def _match_optional(photo: str, names: Collection[str]) -> set[str]:
+    """Those that a result of the photo may have; no mask is one."""
+    ours = re.compile(re.escape(photo) + r"-(overlay\.jpg|shapes\.json|heat-.*(?<!-mask)\.png)")
+    return {name for name in names if ours.fullmatch(name)}
 
 
 def _describe(places: dict[Path, Path], outcome: Outcome) -> str:

@@ -9,6 +9,9 @@ from typer.testing import CliRunner
 from services.client.cli import app
 from tests.services.client.fake_api import FakeApi
 from tests.services.client.fake_segment import HEAT, MASK, OVERLAY, SHAPES, FakeSegment
+from tests.services.client.photo_folder import read_all
+
+pytestmark = pytest.mark.usefixtures("photo_folder")
 
 EMPTY = "photos/*.nothing"
 
@@ -16,19 +19,6 @@ EMPTY = "photos/*.nothing"
 @pytest.fixture
 def run() -> CliRunner:
     return CliRunner()
-
-
-@pytest.fixture(autouse=True)
-def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of photographs, below the one where commands run."""
-    monkeypatch.chdir(tmp_path)
-    Path("photos").mkdir()
-    for name in ("a.jpg", "b.png", "notes.txt"):
-        Path("photos", name).write_bytes(name.encode())
-
-
-def read_all(folder: str) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in Path(folder).iterdir() if file.is_file()}
 
 
 def test_a_row_a_photo_tells_its_classes_the_model_and_what_was_saved(
@@ -170,11 +160,15 @@ def test_in_the_default_folder_no_earlier_result_of_a_photo_stays(
     of_b = {name for name in read_all("segmented") if name.startswith("b")}
     Path("segmented/a-heat-mask-mask.png").write_bytes(b"of a photo called a-heat-mask")
     Path("segmented/a-notes.txt").write_bytes(b"notes")
+    others = {f"a-heat-x-{ending}" for ending in ("mask.png", "heat-Road.png")}
+    for name in others:
+        Path("segmented", name).write_bytes(b"of a photo called a-heat-x")
+    Path("segmented/a-heat-x-y.png").write_bytes(b"of a class called x-y")
     segment.shown[b"a.jpg"] = ["Sky"]
     asked = ["segment", "photos/a.jpg", "--no-overlay", "--heat-maps"]
     assert run.invoke(app, asked).exit_code == 0
     kept = {"a-mask.png", "a-heat-Sky.png", "a-heat-mask-mask.png", "a-notes.txt"}
-    assert set(read_all("segmented")) == {*kept, *of_b}
+    assert set(read_all("segmented")) == {*kept, *others, *of_b}
 
 
 @pytest.mark.usefixtures("segment")
