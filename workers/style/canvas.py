@@ -59,6 +59,7 @@ def _spread(region: Image.Image, scale: Scale) -> Tensor:
     """(1, 1, h, w) in [0, 1], in which the smallest light dot still leaves a trace."""
     light = to_tensor(region.convert("RGB"))[:, :1]
     size = scale.height, scale.width
-    if light.shape[2] * light.shape[3] > scale.height * scale.width:
-        return functional.interpolate(light, size, mode="area")
+    # by area along every side that shrinks: between four pixels others would be left out
+    smaller = min(light.shape[2], scale.height), min(light.shape[3], scale.width)
+    light = functional.interpolate(light, smaller, mode="area")
     return functional.interpolate(light, size, mode="bilinear")
