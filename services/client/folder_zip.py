@@ -11,7 +11,7 @@ from rich.progress import track
 
 from services.client.client import Client
 from services.client.console import USAGE, leave, tell
-from services.client.photos import SUFFIXES
+from services.client.photos import is_picture
 
 
 def send_folder(client: Client, data: Path) -> str:
@@ -55,7 +55,3 @@ def _pack(names: Mapping[Path, Path], packed: Path) -> None:
         for file in track(names, "packing", console=console, transient=True, disable=quiet):
             form = zipfile.ZIP_STORED if is_picture(file) else zipfile.ZIP_DEFLATED
             archive.write(file, names[file], form)
-
-
-def is_picture(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES

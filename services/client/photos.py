@@ -33,14 +33,15 @@ def _expand(argument: str) -> list[Path]:
     if path.is_file():  # also a name with [brackets] in it
         return [path]
     if path.is_dir():
-        return sorted(file for file in path.iterdir() if _is_picture(file))
+        return sorted(file for file in path.iterdir() if is_picture(file) and file.is_file())
     files = [file for file in map(Path, sorted(glob(argument, recursive=True))) if file.is_file()]
     drawn = {SEGMENTED, PAINTED}.difference(path.parts)
     return [file for file in files if drawn.isdisjoint(file.parts)]
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+def is_picture(path: Path) -> bool:
+    """By its name alone."""
+    return path.suffix.lower() in SUFFIXES
 
 
 def name_results(photos: Iterable[Path], folder: Path, suffix: str) -> dict[Path, Path]:

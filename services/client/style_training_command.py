@@ -8,11 +8,11 @@ import typer
 from services.client.client import Client
 from services.client.console import USAGE, connect, leave, tell, write_json
 from services.client.facts import show_facts
-from services.client.folder_zip import is_picture, send_files, send_pictures
+from services.client.folder_zip import send_files, send_pictures
 from services.client.labelled_data import describe_saved, tell_saved
 from services.client.options import Json, Name
 from services.client.photo_jobs import find_or_leave
-from services.client.photos import name_results
+from services.client.photos import is_picture, name_results
 from services.client.requests import check_request
 from services.client.saved_files import make_folder, save_pictures
 from services.client.watch import run_task

@@ -14,6 +14,7 @@ from tests.services.client.fake_segment import FakeSegment
 from tests.services.client.fake_style import FakeStyle
 from tests.services.client.fake_text import FakeText
 from tests.services.client.fake_text_models import FakeTextModels
+from tests.services.client.photo_folder import make_photos
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +26,13 @@ def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     read_settings.cache_clear()
     yield
     read_settings.cache_clear()
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run above a folder of photographs."""
+    monkeypatch.chdir(tmp_path)
+    make_photos()
 
 
 @pytest.fixture

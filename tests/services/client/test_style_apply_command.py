@@ -9,7 +9,10 @@ from typer.testing import CliRunner
 from services.client.cli import app
 from tests.services.client.fake_api import FakeApi
 from tests.services.client.fake_style import AT_ONCE, FakeStyle
+from tests.services.client.photo_folder import read_all
 from workers.style.training_contract import ApplyRequest
+
+pytestmark = pytest.mark.usefixtures("photo_folder")
 
 OWN = b"drawn by hand"
 
@@ -17,19 +20,6 @@ OWN = b"drawn by hand"
 @pytest.fixture
 def run() -> CliRunner:
     return CliRunner()
-
-
-@pytest.fixture(autouse=True)
-def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of photographs, below the one where commands run."""
-    monkeypatch.chdir(tmp_path)
-    Path("photos").mkdir()
-    for name in ("a.jpg", "b.png", "notes.txt"):
-        Path("photos", name).write_bytes(name.encode())
-
-
-def read_all(folder: str) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in Path(folder).iterdir() if file.is_file()}
 
 
 def test_a_row_a_photo_tells_its_size_the_model_and_where_it_is(
