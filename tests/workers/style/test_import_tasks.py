@@ -95,15 +95,9 @@ def test_a_truncated_file_is_refused(share, sqlite_desk: Desk, tmp_path: Path):
     ("about", "why"),
     [
         ({"network": {"width": 8, "blocks": 1}}, "not those of the network"),
-        ({"network": {"width": 10**9, "blocks": 1}}, "between 1 and 64"),
-        ({"network": {"width": 4, "blocks": 10**9}}, "between 1 and 16"),
-        ({"network": {"width": 0, "blocks": 1}}, "between 1 and 64"),
-        ({"network": {"width": "4", "blocks": 1}}, "network.width"),
-        ({"network": {"width": 4, "blocks": 1, "depth": 3}}, "network.depth"),
-        ({"metrics": {"m" * 10**6: 1.0}}, "mmm"),
         ({"m" * 10**6: 1}, "mmm"),
     ],
-    ids=["wider", "wide", "deep", "nothing", "a text", "unknown", "endless", "endless field"],
+    ids=["wider", "endless field"],
 )
 def test_a_description_that_lies_is_refused(about, why, sqlite_desk: Desk, tmp_path: Path):
     assert why in refuse(sqlite_desk, pack(make_painter(), tmp_path, **about))
@@ -144,5 +138,5 @@ def test_a_file_that_is_gone_or_anothers_is_refused(desk: Desk, tmp_path: Path):
 
 
 def test_the_example_is_a_request(sqlite_desk: Desk):
-    assert IMPORT.example["file"].endswith("AAECAw==")
+    assert ImportRequest.model_validate(IMPORT.example).file.endswith("AAECAw==")
     assert "no one-pass network" in refuse(sqlite_desk, b"\0\1\2\3")

@@ -82,6 +82,7 @@ def refuse(painter: Painter, folder: Path, change: dict[str, Any]) -> str:
         ({"network": {"width": 8, "blocks": 2}}, "not those of the network: "),
         ({"network": {"width": 4, "blocks": 3}}, "not those of the network: "),
         ({"network": {"width": 10**9, "blocks": 2}}, "between 1 and 64"),
+        ({"network": {"width": 0, "blocks": 2}}, "between 1 and 64"),
         ({"network": {"width": 4, "blocks": 10**9}}, "between 1 and 16"),
         ({"network": {"width": "4", "blocks": 2}}, "network.width: "),
         ({"network": {"width": 4, "blocks": 2, "more": 1}}, "network.more: "),
