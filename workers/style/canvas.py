@@ -22,7 +22,7 @@ class Canvas:
         """An RGB content and an "L" region of any size; the picture begins as the content."""
         self.scale = scale
         size = scale.width, scale.height
-        self.content = normalise(to_tensor(shrink(content, size)).to(device))
+        self.content = normalise(to_tensor(resize(content, size)).to(device))
         self.region: Tensor | None = None  # (1, 1, H, W) in [0, 1]
         if region is not None:
             self.region = _spread(region, scale).to(device)
@@ -48,8 +48,8 @@ class Canvas:
         return denormalise(self.look()).clamp_(0, 1)
 
 
-def shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Resized to (width, height) so that no pixel is left out; also larger."""
+def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """To (width, height), smaller or larger, so that no pixel is left out."""
     if image.size == size:
         return image
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -15,7 +15,7 @@ from torch import Tensor
 from workers.runtime.checkpoints import read_checkpoint
 from workers.runtime.run import InvalidInput
 from workers.runtime.tensors import write_parts
-from workers.style.canvas import Canvas, shrink
+from workers.style.canvas import Canvas, resize
 from workers.style.descent import NoWayBack, make_descent
 from workers.style.features import Features
 from workers.style.fields import Losses, Precision
@@ -144,7 +144,7 @@ class Painting:
         """What the picture should look like at the size that is painted now."""
         own, plan, canvas = self._subject, self.plan, self.canvas
         longer = max(canvas.scale.width, canvas.scale.height)
-        styles = [shrink(s, fit_style(*s.size, longer, own.style_scale)) for s in own.styles]
+        styles = [resize(s, fit_style(*s.size, longer, own.style_scale)) for s in own.styles]
         grams = find_styles(features, styles, own.shares, plan.watched_style, precision, watch)
         layers, content = plan.watched_content, denormalise(canvas.content)
         maps = features.look(content, layers, precision, watch) if layers else {}
