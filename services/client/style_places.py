@@ -29,8 +29,8 @@ class Places:
 
     def check(self, inputs: Iterable[Path], replace: bool) -> None:
         """Ends the command if a file cannot be written, or one that is there would be replaced."""
-        if self.curve and self.curve.suffix.lower() != ".png":
-            raise leave(f"{self.curve}: name a .png for --curve.", USAGE)
+        if self.curve:
+            self._check_curve(self.curve)
         inputs = list(inputs)
         for option, file in {"--out": self.painting, "--curve": self.curve}.items():
             if file:
@@ -39,6 +39,12 @@ class Places:
         if self.previews:
             make_folder(self.previews)
             keep_files(inputs, self._list_previews(self.previews), replace, "--previews")
+
+    def _check_curve(self, curve: Path) -> None:
+        if curve.suffix.lower() != ".png":
+            raise leave(f"{curve}: name a .png for --curve.", USAGE)
+        if curve.resolve() == self.painting.resolve():
+            raise leave(f"{curve} is the painting: choose another --curve.", USAGE)
 
     def _list_previews(self, folder: Path) -> list[Path]:
         numbered = re.compile(re.escape(self.painting.stem) + r"-\d{4,}\.jpg")

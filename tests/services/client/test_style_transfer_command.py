@@ -249,12 +249,13 @@ def test_no_picture_of_a_call_is_replaced_even_by_force(
         (["--out", "p.webp"], "p.webp: name a .jpg or a .png."),
         (["--out", "p.jpg", "--png"], "p.jpg: with --png, name a .png."),
         (["--curve", "c.jpg"], "c.jpg: name a .png for --curve."),
+        (["--out", "c.png", "--curve", "in/../c.png"], "in/../c.png is the painting: "),
         (["--out", "none/p.jpg"], "There is no folder"),
         (["--learning-rate", "0"], "learning_rate: "),
         (["--style-layer", "relu9_1"], "style_layers.0: "),
         (["--previews", "/proc/p"], "/proc/p cannot be made"),
     ],
-    ids=["style", "mask", "kind", "png", "curve", "folder", "rate", "layer", "previews"],
+    ids=["style", "mask", "kind", "png", "curve", "one", "folder", "rate", "layer", "previews"],
 )
 def test_what_cannot_be_done_is_a_usage_error_before_anything_is_sent(
     run: CliRunner, api: FakeApi, options: list[str], reason: str
