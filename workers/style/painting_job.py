@@ -9,7 +9,7 @@ from PIL import Image
 
 from workers.runtime.checkpoints import CHECKPOINT, UnusableCheckpoint, drop_checkpoints
 from workers.runtime.clock import Clock
-from workers.runtime.images import encode_jpeg, encode_png
+from workers.runtime.images import encode_png
 from workers.runtime.reporting import Reporter
 from workers.runtime.run import Cancelled, JobError, Run
 from workers.runtime.training import SAVING
@@ -18,11 +18,10 @@ from workers.style.features import Features
 from workers.style.fields import Losses
 from workers.style.loss_curve import draw_losses
 from workers.style.painting import Painting, measure_painting
+from workers.style.pictures import encode_painting
 from workers.style.transfer_contract import TransferRequest, TransferResult
 
 log = structlog.get_logger()
-
-QUALITY = 95  # of JPEGs: brush strokes are small
 
 
 class PaintingJob:
@@ -81,7 +80,7 @@ class PaintingJob:
     def _draw(self) -> bytes:
         """The JPEG of a preview, which is the result too if the job is cancelled."""
         image = self._restore_colours(self.painting.preview())
-        shown = encode_jpeg(image, QUALITY)
+        shown = encode_painting(image)
         file = shown if self.run.request.format == "jpeg" else encode_png(image)
         self.run.kept = self._tell(file, image, finished=False)
         return shown
@@ -89,7 +88,7 @@ class PaintingJob:
     def finish(self) -> TransferResult:
         """The result, with effects. Raises Cancelled; InvalidInput if the painting failed."""
         image = self._restore_colours(self.painting.render())
-        file = encode_jpeg(image, QUALITY)
+        file = encode_painting(image)
         if self.run.request.format == "png":
             file = encode_png(image)
         result = self._tell(file, image, finished=True)

@@ -8,9 +8,8 @@ from PIL import Image
 
 from tests.workers.style.desk import Desk, draw_noise, draw_scene, draw_stripes, save
 from workers.runtime import reporting
-from workers.runtime.images import encode_jpeg
 from workers.style import colours
-from workers.style.painting_job import QUALITY
+from workers.style.pictures import encode_painting
 from workers.style.recipe import make_plan
 from workers.style.transfer_contract import Preset, TransferResult
 from workers.style.transfer_tasks import transfer
@@ -121,7 +120,7 @@ def test_a_png_keeps_every_pixel_while_previews_are_jpegs(sqlite_desk: Desk):
     result = sqlite_desk.do(transfer, asked)
     painting = sqlite_desk.open_picture(result.picture)
     assert painting.format == "PNG"
-    assert sqlite_desk.read(sqlite_desk.previews[-1]) == encode_jpeg(painting, QUALITY)
+    assert sqlite_desk.read(sqlite_desk.previews[-1]) == encode_painting(painting)
 
 
 def test_the_colours_of_the_content_can_stay(sqlite_desk: Desk):
