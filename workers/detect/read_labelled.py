@@ -7,13 +7,13 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
 from workers.detect.coco_format import is_coco, read_coco
-from workers.detect.label_files import Files, Read
+from workers.detect.label_files import Files
 from workers.detect.labelled import Entry, LabelledPictures, Watch, gather, watch_nothing
 from workers.detect.voc_format import read_voc
 from workers.detect.yolo_format import find_label, read_yolo
 from workers.runtime.data_paths import is_picture, quote
 from workers.runtime.run import InvalidInput
-from workers.runtime.zips import check_size, is_hidden, open_zip
+from workers.runtime.zips import check_first, check_size, is_hidden, open_zip
 
 MAX_FILES = 100_000  # of a zip: a picture and a label file each
 MAX_BYTES = 8 * 2**30  # of all files of a zip, unpacked
@@ -63,7 +63,7 @@ def read_zip(
     leaves the zip, TooLarge beyond MAX_FILES or MAX_BYTES.
     """
     with open_zip(file, MAX_FILES, MAX_BYTES) as members:
-        files = {member.path: _checked(member.read, check) for member in members}
+        files = {member.path: check_first(check, member.read) for member in members}
         if len(files) < len(members):
             raise InvalidInput("Two files in the zip have the same path.")
         yield _read(files, kind, watch)
@@ -98,11 +98,3 @@ def _read_file(folder: Path, name: PurePosixPath, most: int) -> bytes:
     path = folder / name
     check_size(name, path.stat().st_size, most)
     return path.read_bytes()
-
-
-def _checked(read: Read, check: Check) -> Read:
-    def read_after(most: int) -> bytes:
-        check()
-        return read(most)
-
-    return read_after

@@ -4,13 +4,15 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, ParamSpec
 
 from workers.runtime.run import InvalidInput, TooLarge
+
+P = ParamSpec("P")
 
 # What zipfile raises on files that are damaged, encrypted or packed in ways it does not know.
 UNREADABLE = (
@@ -54,6 +56,16 @@ class Member:
                 yield file
         except UNREADABLE as error:
             raise InvalidInput(f"It cannot be unpacked: {error}.") from error
+
+
+def check_first(check: Callable[[], None], read: Callable[P, bytes]) -> Callable[P, bytes]:
+    """`read` after `check`, which may raise to stop a long look through a zip."""
+
+    def read_checked(*args: P.args, **kwargs: P.kwargs) -> bytes:
+        check()
+        return read(*args, **kwargs)
+
+    return read_checked
 
 
 def check_size(path: PurePosixPath, size: int, most: int | None) -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from workers.runtime.run import InvalidInput
-from workers.runtime.zips import Member, is_hidden, open_zip
+from workers.runtime.zips import check_first, is_hidden, open_zip
 from workers.segment import classes as known
 from workers.segment.classes import Classes, name_classes, read_classes
 from workers.segment.coco_masks import is_coco, read_coco
@@ -15,7 +16,6 @@ from workers.segment.find_pairs import find_layout, find_pairs
 from workers.segment.labelled import (
     Files,
     LabelledPictures,
-    Read,
     Watch,
     gather,
     read_content,
@@ -70,7 +70,9 @@ def read_zip(
     beyond MAX_FILES, MAX_BYTES or MAX_FILE.
     """
     with open_zip(file, MAX_FILES, MAX_BYTES) as members:
-        files = {member.path: _checked(member, check) for member in members}
+        files = {
+            member.path: check_first(check, partial(member.read, MAX_FILE)) for member in members
+        }
         if len(files) < len(members):
             raise InvalidInput("Two files in the zip have the same path.")
         yield _read(files, kind, watch)
@@ -102,11 +104,3 @@ def find_format(files: Files) -> Format:
             "`train_pairs.txt`; or use Pascal VOC's folders, or a COCO JSON with segmentations."
         )
     return layout
-
-
-def _checked(member: Member, check: Check) -> Read:
-    def read_after() -> bytes:
-        check()
-        return member.read(MAX_FILE)
-
-    return read_after
