@@ -22,11 +22,12 @@ from bench.report import Report
 from bench.segment_memory import read_memory
 from shared.settings import read_settings
 from shared.weights import locate
-from workers.style.features import Features, ignore, load_features
+from workers.style.features import Features, load_features
 from workers.style.painting import Painting, Subject, paint
 from workers.style.pictures import DEVIATION, MEAN, normalise, to_tensor
 from workers.style.recipe import Plan, make_plan
 from workers.style.stained_glass import draw_stained_glass
+from workers.style.stops import ignore
 from workers.style.transfer_contract import TransferRequest
 
 PHOTO = "china.jpg"

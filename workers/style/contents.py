@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -13,7 +14,8 @@ from workers.runtime.data_paths import is_picture
 from workers.runtime.images import decode
 from workers.runtime.run import InvalidInput, TooLarge
 from workers.runtime.spooled_data import Watch
-from workers.runtime.zips import Member, is_hidden, open_zip
+from workers.runtime.zips import check_first, is_hidden, open_zip
+from workers.style.stops import Stop
 
 MAX_FILES = 100_000  # of a zip
 MAX_BYTES = 8 * 2**30  # of all files of a zip, unpacked
@@ -22,7 +24,6 @@ MAX_PIXELS = 8_000_000_000  # of all pictures together: minutes of decoding
 
 Read = Callable[[], bytes]
 Files = Mapping[PurePosixPath, Read]  # by their path in the data set
-Check = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def read_folder(folder: Path, watch: Watch = watch_nothing) -> Contents:
 
 
 @contextmanager
-def read_zip(file: IO[bytes], watch: Watch, check: Check) -> Iterator[Contents]:
+def read_zip(file: IO[bytes], watch: Watch, check: Stop) -> Iterator[Contents]:
     """As `read_folder`, from outside; nothing is unpacked to disk.
 
     The pictures can be opened within the `with` alone. `check` is called before each file is read,
@@ -82,18 +83,12 @@ def read_zip(file: IO[bytes], watch: Watch, check: Check) -> Iterator[Contents]:
     beyond MAX_FILES or MAX_BYTES; a file beyond MAX_FILE is left out.
     """
     with open_zip(file, MAX_FILES, MAX_BYTES) as members:
-        files = {member.path: read_after(check, member) for member in members}
+        files = {
+            member.path: check_first(check, partial(member.read, MAX_FILE)) for member in members
+        }
         if len(files) < len(members):
             raise InvalidInput("Two files in the zip have the same path.")
         yield gather(files, watch)
-
-
-def read_after(check: Check, member: Member) -> Read:
-    def read() -> bytes:
-        check()
-        return member.read(MAX_FILE)
-
-    return read
 
 
 def gather(files: Files, watch: Watch) -> Contents:

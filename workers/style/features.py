@@ -1,6 +1,6 @@
 """What a VGG network sees in a picture: the maps of its layers, by their names."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from statistics import fmean
@@ -19,12 +19,9 @@ from workers.style.gram_cache import GramCache
 from workers.style.layers import list_layers
 from workers.style.levels import VGG16_LEVELS, draw_leaves, level
 from workers.style.pictures import DEVIATION, MEAN
+from workers.style.stops import Stop, ignore
 
 VGG19 = "vgg19.pth"  # its name in the catalogue of pretrained files
-
-
-def ignore() -> None:
-    """What is called between layers by those who watch nothing."""
 
 
 class Features:
@@ -58,7 +55,7 @@ class Features:
         pixels: Tensor,
         wanted: Collection[str],
         precision: Precision = "float32",
-        watch: Callable[[], None] = ignore,
+        watch: Stop = ignore,
     ) -> dict[str, Tensor]:
         """Maps (N, C, h, w) by layer, of RGB pixels (N, 3, H, W) in [0, 1].
 
@@ -73,7 +70,7 @@ class Features:
         pixels: Tensor,
         wanted: Collection[str],
         precision: Precision = "float32",
-        watch: Callable[[], None] = ignore,
+        watch: Stop = ignore,
     ) -> Iterator[tuple[str, Tensor]]:
         """What `look` gives, each as soon as it is there.
 
@@ -90,9 +87,7 @@ class Features:
             if name in wanted:
                 yield name, maps
 
-    def _run(
-        self, name: str, maps: Tensor, wanted: Collection[str], watch: Callable[[], None]
-    ) -> Tensor:
+    def _run(self, name: str, maps: Tensor, wanted: Collection[str], watch: Stop) -> Tensor:
         kind, place = name[:4], name[4:]
         if kind == "conv":
             return self.layers[name].convolve(maps, name not in wanted, watch)

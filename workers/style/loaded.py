@@ -11,13 +11,14 @@ from shared.settings import Settings
 from workers.runtime.devices import choose_device
 from workers.runtime.pretrained import MissingPretrained
 from workers.runtime.trained import TrainedModels
-from workers.style.features import Features, ignore, load_features
+from workers.style.features import Features, load_features
 from workers.style.fields import DEFAULT_MODEL, Network, Pooling
 from workers.style.painting import Painting, Subject, paint
 from workers.style.pictures import to_tensor
 from workers.style.precision import choose_precision
 from workers.style.recipe import make_plan
 from workers.style.served import Painters
+from workers.style.stops import ignore
 from workers.style.transfer_contract import TRANSFER, TransferRequest
 
 WORKER = "style"  # its name in the registry of models

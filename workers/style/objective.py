@@ -1,6 +1,6 @@
 """What is made small: the weighted losses of pictures that are painted together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,7 @@ from workers.style.fields import Precision
 from workers.style.losses import find_gram, measure_content, measure_style, measure_tv
 from workers.style.pictures import denormalise
 from workers.style.recipe import Plan
+from workers.style.stops import Stop
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def measure(
     targets: Sequence[Targets],
     features: Features,
     precision: Precision,
-    watch: Callable[[], None],
+    watch: Stop,
 ) -> Tensor:
     """Content, style and total variation of each of `normalise`d (N, 3, H, W), weighted: (N, 3).
 

@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,13 @@ from workers.runtime.spooled_data import Watch
 from workers.runtime.tensors import write_parts
 from workers.runtime.training import fix_chance, make_optimiser, pack_optimiser, unpack_optimiser
 from workers.style.contents import Contents, watch_nothing
-from workers.style.features import Features, ignore
+from workers.style.features import Features
 from workers.style.losses import find_gram, measure_content, measure_style, measure_tv
 from workers.style.one_pass import OnePass
 from workers.style.pictures import normalise
 from workers.style.precision import choose_precision
 from workers.style.recipe import fit_style
+from workers.style.stops import Stop, ignore
 from workers.style.style_targets import find_styles
 from workers.style.train_options import Diverged, Point, Progress, Trained, TrainOptions, schedule
 from workers.style.windows import Pictures, choose_rows, draw_windows
@@ -44,7 +44,7 @@ class Training:
         checkpoint: Path,
         device: torch.device = CPU,
         prepare: Watch = watch_nothing,
-        watch: Callable[[], None] = ignore,
+        watch: Stop = ignore,
     ) -> None:
         """`prepare` is called before each picture that is decoded, `watch` between layers.
 
@@ -91,7 +91,7 @@ class Training:
         """Whether it is time for a point of the history."""
         return self.unwritten == self.options.span or self.step == self.options.steps
 
-    def advance(self, watch: Callable[[], None] = ignore) -> None:
+    def advance(self, watch: Stop = ignore) -> None:
         """One step of the optimiser; `watch` is called between layers, and may raise."""
         self.optimiser.zero_grad()
         losses = self._measure(self._draw(), watch)
@@ -114,7 +114,7 @@ class Training:
         mine = [rows[place] for place in places]
         return draw_windows(self.pictures, mine, places, options.seed, self.step).to(self.device)
 
-    def _measure(self, pixels: Tensor, watch: Callable[[], None]) -> Tensor:
+    def _measure(self, pixels: Tensor, watch: Stop) -> Tensor:
         """The losses (3,), each with its weight: parts of the means of a whole step."""
         options, look = self.options, self.features.look
         with torch.no_grad():
@@ -140,7 +140,7 @@ class Training:
             / options.batch
         )
 
-    def end_epoch(self, watch: Callable[[], None] = ignore) -> None:
+    def end_epoch(self, watch: Stop = ignore) -> None:
         """Write a point of the history; `watch` is called before. Raises Diverged."""
         watch()
         self.history.append(self._mean())

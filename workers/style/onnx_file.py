@@ -1,6 +1,5 @@
 """A one-pass network as an ONNX file for other programs, and proof that it paints the same."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,6 +16,7 @@ from workers.runtime.onnx_export import (
 )
 from workers.style.one_pass import LEAST_SIDE
 from workers.style.served import Served
+from workers.style.stops import Stop
 
 OUTPUT = "painted"
 LIMIT = 1e-3  # difference of a pixel in [0, 1] from torch's: a quarter of a step of 8 bits
@@ -36,7 +36,7 @@ def write_onnx(served: Served, path: Path) -> None:
 
 
 @torch.inference_mode()
-def check_onnx(served: Served, path: Path, watch: Callable[[], None]) -> Checked:
+def check_onnx(served: Served, path: Path, watch: Stop) -> Checked:
     """Raises NotEqual if onnxruntime does not paint as torch does, both on the CPU.
 
     `watch` is called after each comparison, and may raise.

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from workers.style.fields import Losses, Precision
 from workers.style.objective import Targets, measure
 from workers.style.pictures import denormalise, normalise, to_image
 from workers.style.recipe import Plan, fit_style
+from workers.style.stops import Stop
 from workers.style.style_targets import find_styles
 
 DIVERGED = (
@@ -138,9 +139,7 @@ class Painting:
         return self.preview()
 
     @torch.no_grad()
-    def find_targets(
-        self, features: Features, precision: Precision, watch: Callable[[], None]
-    ) -> Targets:
+    def find_targets(self, features: Features, precision: Precision, watch: Stop) -> Targets:
         """What the picture should look like at the size that is painted now."""
         own, plan, canvas = self._subject, self.plan, self.canvas
         longer = max(canvas.scale.width, canvas.scale.height)
@@ -206,7 +205,7 @@ class Painting:
         return {"digest": digest.hexdigest()}
 
 
-def paint(paintings: Sequence[Painting], features: Features, watch: Callable[[], None]) -> None:
+def paint(paintings: Sequence[Painting], features: Features, watch: Stop) -> None:
     """One step of each, in one pass of the network; all have the same `key` and are not over.
 
     What comes out is as if each were painted alone. One that diverges has `failed`, and the
@@ -223,7 +222,7 @@ def paint(paintings: Sequence[Painting], features: Features, watch: Callable[[],
         one.advance(own, gradient)
 
 
-def _prepare(painting: Painting, features: Features, watch: Callable[[], None]) -> Targets:
+def _prepare(painting: Painting, features: Features, watch: Stop) -> Targets:
     if painting.targets is None:
         painting.targets = painting.find_targets(features, painting.precision, watch)
     return painting.targets
@@ -240,7 +239,7 @@ def _find_unit(painting: Painting) -> float:
 
 
 @torch.no_grad()
-def measure_painting(painting: Painting, features: Features, watch: Callable[[], None]) -> Losses:
+def measure_painting(painting: Painting, features: Features, watch: Stop) -> Losses:
     """Of the picture as it is shown now, so within [0, 1], computed in float32.
 
     Raises InvalidInput if they are no numbers.

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 
 from workers.style.convolution import FrozenLayer
-from workers.style.features import ignore
 from workers.style.fields import Precision
+from workers.style.stops import ignore
 
 CLEARLY = 1.3  # times as fast: for less, nobody should lose digits
 CHANNELS = 128

@@ -1,7 +1,7 @@
 """Gram matrices of styles, kept for the next job that asks for the same."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -12,6 +12,7 @@ from workers.style.fields import Precision
 from workers.style.gram_cache import Grams
 from workers.style.losses import find_gram
 from workers.style.pictures import to_tensor
+from workers.style.stops import Stop
 
 
 def find_styles(
@@ -20,7 +21,7 @@ def find_styles(
     shares: Sequence[float],
     layers: Sequence[str],
     precision: Precision,
-    watch: Callable[[], None],
+    watch: Stop,
 ) -> Grams:
     """The mean of the Gram matrices of RGB pictures, each with its share.
 
@@ -52,7 +53,7 @@ def _measure(
     style: Image.Image,
     layers: Sequence[str],
     precision: Precision,
-    watch: Callable[[], None],
+    watch: Stop,
 ) -> Grams:
     seen = features.walk(to_tensor(style).to(features.device), layers, precision, watch)
     return {name: find_gram(maps) for name, maps in seen}

@@ -1,16 +1,16 @@
 """Draws how a training goes: the style, some pictures, and as the network paints them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image
 
 from workers.runtime.sheets import arrange, put_below
 from workers.style.contents import Contents
-from workers.style.features import ignore
 from workers.style.one_pass import OnePass
 from workers.style.pictures import fit, to_image, to_tensor
 from workers.style.served import Served
+from workers.style.stops import Stop, ignore
 
 MOST = 3  # pictures
 SIDE = 320  # pixels of their longer side
@@ -26,7 +26,7 @@ class Samples:
         self.style = shrink(style)
         self.pictures = [shrink(data.pictures[place].open()) for place in places]
 
-    def draw(self, network: OnePass, watch: Callable[[], None] = ignore) -> Image.Image:
+    def draw(self, network: OnePass, watch: Stop = ignore) -> Image.Image:
         """The style; below it each picture, and beside it as it is painted.
 
         `watch` is called before each of them, and may raise.
@@ -36,7 +36,7 @@ class Samples:
             cells += [picture, painted]
         return put_below([self.style, arrange(cells, columns=2)])
 
-    def paint(self, network: OnePass, watch: Callable[[], None] = ignore) -> Iterator[Image.Image]:
+    def paint(self, network: OnePass, watch: Stop = ignore) -> Iterator[Image.Image]:
         served = Served("", network)
         for picture in self.pictures:
             watch()

@@ -6,7 +6,7 @@ method on the points 0, +-sqrt(1/2), +-sqrt(2) and infinity. Where x is one of t
 a filter turned round, which the gradient takes, has the same transform in another order.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from workers.style.stops import Stop
+
 STEP, TILE = 4, 6  # pixels of a side that a tile gives, and that it takes
 TILES = 128  # in a block, for each thread: what is made of them stays in the cache of a core
 
 POINTS = np.sqrt([0, 0.5, 0.5, 2, 2]) * [1, 1, -1, 1, -1]  # and infinity, the last
 INVERSES = [5, 3, 4, 1, 2, 0]  # the place of each one's inverse
-
-Watch = Callable[[], None]
 
 
 class Winograd:
@@ -38,7 +38,7 @@ class Winograd:
         self.filters = filters.flatten(0, 1).to(weight.dtype).contiguous()  # (36, I, O)
         self.bias = bias.detach()
 
-    def convolve(self, pixels: Tensor, rectify: bool, watch: Watch) -> Tensor:
+    def convolve(self, pixels: Tensor, rectify: bool, watch: Stop) -> Tensor:
         """(N, I, H, W) -> (N, O, H, W), channels_last; `rectify`: and what a ReLU makes of it.
 
         `watch` is called before every block of tiles, in the backward pass too, and may raise.
@@ -49,7 +49,7 @@ class Winograd:
 
 class _Convolve(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, pixels: Tensor, layer: Winograd, rectify: bool, watch: Watch) -> Tensor:
+    def forward(ctx: Any, pixels: Tensor, layer: Winograd, rectify: bool, watch: Stop) -> Tensor:
         found = _filter(pixels, layer.filters, watch, bias=layer.bias, rectify=rectify)
         ctx.layer, ctx.watch = layer, watch
         ctx.save_for_backward(found if rectify else None)
@@ -66,7 +66,7 @@ class _Convolve(torch.autograd.Function):
 def _filter(
     pixels: Tensor,
     filters: Tensor,
-    watch: Watch,
+    watch: Stop,
     *,
     bias: Tensor | None = None,
     rectify: bool = False,

@@ -5,9 +5,10 @@ from typing import Any
 from PIL import Image
 
 from tests.workers.style.desk import draw_scene, draw_stripes
-from workers.style.features import Features, ignore
+from workers.style.features import Features
 from workers.style.painting import Painting, Subject, paint
 from workers.style.recipe import make_plan
+from workers.style.stops import ignore
 from workers.style.transfer_contract import TransferRequest
 
 

@@ -7,10 +7,10 @@ import torch
 from tests.workers.style.desk import draw_noise, draw_scene, draw_stripes
 from tests.workers.style.networks import draw_features
 from tests.workers.style.painted import draw_half_mask, make_painting
-from workers.style.features import ignore
 from workers.style.losses import find_gram, measure_content, measure_style, measure_tv
 from workers.style.objective import measure
 from workers.style.pictures import normalise, to_tensor
+from workers.style.stops import ignore
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from tests.workers.style.desk import draw_noise, draw_scene, draw_stripes
 from tests.workers.style.networks import draw_features
 from tests.workers.style.painted import draw_half_mask, finish, make_painting
 from workers.runtime.run import Cancelled, InvalidInput
-from workers.style.features import ignore
 from workers.style.painting import measure_painting, paint
 from workers.style.pictures import denormalise, normalise, to_tensor
+from workers.style.stops import ignore
 
 PRESETS = ("quick", "d2l_v1", "d2l_v2", "gatys")
 

@@ -7,8 +7,8 @@ from tests.workers.style.desk import draw_noise
 from tests.workers.style.networks import draw_features
 from tests.workers.style.painted import draw_half_mask, finish, make_painting
 from workers.runtime.checkpoints import UnusableCheckpoint
-from workers.style.features import ignore
 from workers.style.painting import paint
+from workers.style.stops import ignore
 
 
 @pytest.fixture(scope="module")

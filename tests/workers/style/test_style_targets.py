@@ -5,8 +5,8 @@ import torch
 
 from tests.workers.style.desk import draw_noise, draw_stripes
 from tests.workers.style.networks import draw_features
-from workers.style.features import ignore
 from workers.style.gram_cache import GramCache
+from workers.style.stops import ignore
 from workers.style.style_targets import find_styles
 
 LAYERS = ("relu1_1", "relu2_1")

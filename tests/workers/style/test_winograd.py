@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from workers.style import winograd
-from workers.style.features import ignore
+from workers.style.stops import ignore
 from workers.style.winograd import Winograd, is_faster
 
 
