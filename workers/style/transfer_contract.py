@@ -118,8 +118,14 @@ class TransferResult(Message):
     height: int
     steps: int = Field(description="That were done.")
     finished: bool = Field(description="False: it was cancelled before.")
-    start: Losses = Field(description="Before the first step at its last size.")
-    losses: Losses = Field(description="Of the picture as it is, computed in 32 bits.")
+    start: Losses = Field(
+        description="Before the first step at its last size, in the painting's precision, of "
+        "pixels that may be beyond white and black."
+    )
+    losses: Losses = Field(
+        description="Of the picture, computed in 32 bits; with colours=content, of the grey "
+        "painting (as start), whose colours return afterwards."
+    )
     recipe: Recipe
     curve: str | None = Field(None, description="The blob id of a picture of the losses.")
 
