@@ -1,10 +1,12 @@
 """A stack with one worker, two of its tenants, and what they ask of it."""
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 
 import psutil
@@ -19,6 +21,7 @@ from shared.keys import create_key
 from shared.settings import Settings, read_settings
 
 PATIENCE = 250.0  # seconds; on a quiet machine every job here takes a few
+ASKING, MOST_ASKED = 16, 1000  # at once; times each
 
 
 @contextmanager
@@ -73,6 +76,28 @@ def name_problem(problem: Problem) -> tuple[str, str]:
     """(type, detail), of what is the client's fault."""
     assert 400 <= problem.status < 500, problem
     return problem.type.split(":")[-1], f"{problem.detail} {problem.extra}"
+
+
+def change_in_flight(
+    ask: Callable[[], str], change: Callable[[], None], before: str, after: str
+) -> None:
+    """Several keep asking which model answers, from before a change until the new one does."""
+    answered = Semaphore(0)
+
+    def ask_until_changed() -> list[str]:
+        names = [ask()]
+        answered.release()
+        while names[-1] != after and len(names) < MOST_ASKED:
+            names.append(ask())
+        return names
+
+    with ThreadPoolExecutor(ASKING) as pool:
+        asked = [pool.submit(ask_until_changed) for _ in range(ASKING)]
+        assert all(answered.acquire(timeout=PATIENCE) for _ in range(ASKING))
+        change()
+        for one in asked:
+            names = one.result()
+            assert (names[0], names[-1], set(names)) == (before, after, {before, after})
 
 
 def pack(files: Mapping[str, bytes | str]) -> bytes:

@@ -1,7 +1,6 @@
 """The detect worker as its users have it: every program a real process, every request over HTTP."""
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ from PIL import Image
 
 from services.client.client import Client
 from services.client.job import JobEvent
-from tests.e2e.clients import do, fail, finish, open_clients, pack, pack_folder, run_worker
+from tests.e2e.clients import do, fail, finish, pack, pack_folder
 from tests.workers.detect.coloured import make_pictures, write_yolo
 
+WORKER = "detect"  # of the stack
 NAME = "rectangles"
 LEARNED, HELD_OUT = 48, 12  # pictures
 OPTIONS = {
@@ -35,24 +35,6 @@ class Trained:
     data: str  # blob id of the zip
     result: dict[str, Any]
     events: list[JobEvent]
-
-
-@pytest.fixture(scope="module")
-def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Client]]:
-    """Of two tenants."""
-    home = tmp_path_factory.mktemp("detect") / "home"
-    with run_worker(home, "detect") as stack, open_clients(stack) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def client(clients: tuple[Client, Client]) -> Client:
-    return clients[0]
-
-
-@pytest.fixture(scope="module")
-def foreign(clients: tuple[Client, Client]) -> Client:
-    return clients[1]
 
 
 @pytest.fixture(scope="module")

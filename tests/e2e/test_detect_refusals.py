@@ -26,11 +26,6 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, 
         assert fail(opened[0], "detect.train", data=inline(EMPTY_ZIP))[0] == "invalid_input"
 
 
-@pytest.fixture
-def client(clients: tuple[Client, Client]) -> Client:
-    return clients[0]
-
-
 def inline(content: bytes) -> str:
     return "data:application/octet-stream;base64," + base64.b64encode(content).decode()
 

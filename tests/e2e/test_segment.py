@@ -2,12 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from threading import Semaphore
 from typing import Any
 
 import numpy as np
@@ -16,9 +13,10 @@ from PIL import Image
 
 from services.client.client import Client
 from services.client.job import JobEvent
-from tests.e2e.clients import do, fail, finish, open_clients, pack_folder, run_worker
+from tests.e2e.clients import change_in_flight, do, fail, finish, pack_folder
 from tests.workers.segment.coloured import CLASSES, SIZE, make_pictures, write_pictures
 
+WORKER = "segment"  # of the stack
 DEFAULT, NAME = "fcn-8s-camvid", "rectangles"
 COLOURS = [[200, 200, 200], [255, 0, 0], [0, 0, 255]]
 LEARNED, HELD_OUT = 32, 8  # pictures
@@ -31,8 +29,6 @@ OPTIONS = {
     "batch_size": 4,
     "learning_rate": 4e-3,
 }
-ASKING, MOST_ASKED = 16, 1000  # at once; jobs of each
-PATIENCE = 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -42,24 +38,6 @@ class Trained:
     data: str  # blob id of the zip
     result: dict[str, Any]
     events: list[JobEvent]
-
-
-@pytest.fixture(scope="module")
-def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Client]]:
-    """Of two tenants."""
-    home = tmp_path_factory.mktemp("segment") / "home"
-    with run_worker(home, "segment") as stack, open_clients(stack) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def client(clients: tuple[Client, Client]) -> Client:
-    return clients[0]
-
-
-@pytest.fixture(scope="module")
-def foreign(clients: tuple[Client, Client]) -> Client:
-    return clients[1]
 
 
 @pytest.fixture(scope="module")
@@ -243,23 +221,7 @@ def test_an_onnx_file_comes_with_how_far_its_answers_are_from_ours(
 def test_jobs_in_flight_while_models_change_all_succeed(
     client: Client, trained: Trained, picture: str
 ) -> None:
-    """Some keep asking, from before the change until the new model answers."""
     own = trained.result["model"]
     promote(client, DEFAULT)
-    answered = Semaphore(0)
-
-    def ask_until_changed() -> list[str]:
-        names = [see(client, picture)]
-        answered.release()
-        while names[-1] != own and len(names) < MOST_ASKED:
-            names.append(see(client, picture))
-        return names
-
-    with ThreadPoolExecutor(ASKING) as pool:
-        asked = [pool.submit(ask_until_changed) for _ in range(ASKING)]
-        assert all(answered.acquire(timeout=PATIENCE) for _ in range(ASKING))
-        promote(client, own)
-        for one in asked:
-            names = one.result()
-            assert (names[0], names[-1], set(names)) == (DEFAULT, own, {DEFAULT, own})
+    change_in_flight(lambda: see(client, picture), lambda: promote(client, own), DEFAULT, own)
     promote(client, DEFAULT)

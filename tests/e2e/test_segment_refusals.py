@@ -38,11 +38,6 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, 
         assert list_pids(stack, *PROGRAMS) == started
 
 
-@pytest.fixture
-def client(clients: tuple[Client, Client]) -> Client:
-    return clients[0]
-
-
 def inline(content: bytes) -> str:
     return "data:application/octet-stream;base64," + base64.b64encode(content).decode()
 

@@ -1,7 +1,6 @@
 """The style worker as its users have it: every program a process, every request over HTTP."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -13,9 +12,10 @@ from PIL import Image
 
 from services.client.client import Client
 from services.client.job import JobEvent
-from tests.e2e.clients import do, fail, finish, open_clients, pack, run_worker
+from tests.e2e.clients import change_in_flight, do, fail, finish, pack
 from tests.workers.style.desk import draw_noise, draw_scene, draw_stripes, save
 
+WORKER = "style"  # of the stack
 DEFAULT, NAME = "stained-glass", "stripes"
 PICTURES = 6  # to learn from
 SIZE = (64, 48)
@@ -39,24 +39,6 @@ class Trained:
 
     result: dict[str, Any]
     events: list[JobEvent]
-
-
-@pytest.fixture(scope="module")
-def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Client]]:
-    """Of two tenants."""
-    home = tmp_path_factory.mktemp("style") / "home"
-    with run_worker(home, "style") as stack, open_clients(stack) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def client(clients: tuple[Client, Client]) -> Client:
-    return clients[0]
-
-
-@pytest.fixture(scope="module")
-def foreign(clients: tuple[Client, Client]) -> Client:
-    return clients[1]
 
 
 @pytest.fixture(scope="module")
@@ -287,3 +269,14 @@ def test_an_onnx_file_comes_with_how_far_its_answers_are_from_ours(
     assert found["difference"] < 1e-3
     written = client.download(found["file"], tmp_path / "onnx").stat().st_size
     assert written == found["bytes"] > 10_000
+
+
+def test_jobs_in_flight_while_models_change_all_succeed(
+    client: Client, trained: Trained, scene: str
+) -> None:
+    own = trained.result["model"]
+    promote(client, DEFAULT)
+    change_in_flight(
+        lambda: find_painter(client, scene), lambda: promote(client, own), DEFAULT, own
+    )
+    promote(client, DEFAULT)

@@ -48,11 +48,6 @@ def link_weights(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def client(clients: tuple[Client, Client]) -> Client:
-    return clients[0]
-
-
 def inline(content: bytes) -> str:
     return "data:application/octet-stream;base64," + base64.b64encode(content).decode()
 

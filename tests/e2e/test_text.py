@@ -10,10 +10,7 @@ import pytest
 
 from services.client.client import Client
 from services.client.problems import Problem
-from services.local.stack import running_stack
-from shared.db import open_db
-from shared.keys import create_key
-from shared.settings import Settings
+from tests.e2e.clients import open_clients, run_worker
 from workers.runtime.run import TooLarge
 
 PASSAGE = (  # Charles Dickens, A Tale of Two Cities, 1859
@@ -30,25 +27,10 @@ BOMB = 300_000_000  # bytes of text that a zip of a third of a megabyte unpacks 
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Client]]:
     """Of a tenant who has a frozen vocabulary, and of another one."""
     home = tmp_path_factory.mktemp("text") / "home"
-    with running_stack({"home": home, "workers": "text"}) as stack:
-        sessions = open_db(Settings(home=home).database)
-        with sessions.begin() as session:
-            other = create_key(session, "other", "test", ["*"])
-        sessions.engine.dispose()
-        with Client(stack.address, stack.api_key) as own, Client(stack.address, other) as foreign:
-            do(own, "text.ingest", vocabulary=STORIES, texts=[PASSAGE], ids=["tale"])
-            do(own, "text.vocab.freeze", vocabulary=STORIES, size=5)
-            yield own, foreign
-
-
-@pytest.fixture
-def client(clients: tuple[Client, Client]) -> Client:
-    return clients[0]
-
-
-@pytest.fixture
-def foreign(clients: tuple[Client, Client]) -> Client:
-    return clients[1]
+    with run_worker(home, "text") as stack, open_clients(stack) as opened:
+        do(opened[0], "text.ingest", vocabulary=STORIES, texts=[PASSAGE], ids=["tale"])
+        do(opened[0], "text.vocab.freeze", vocabulary=STORIES, size=5)
+        yield opened
 
 
 def do(client: Client, task: str, **request: Any) -> dict[str, Any]:
