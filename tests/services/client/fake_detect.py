@@ -1,11 +1,11 @@
 """Answers the tasks on detectors and videos as the contract has it."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from tests.services.client.checked import check
-from tests.services.client.fake_api import DRAWN, FakeApi, JobFailed
+from tests.services.client.fake_api import DRAWN, Answer
+from tests.services.client.fake_models import FakeModels
 
 CURVE, SAMPLES, FILE = b"a picture of a loss", b"pictures with boxes", b"a file of weights"
 CLASSES = ["bear", "raccoon"]
@@ -19,34 +19,25 @@ def make_line(frame: int, line: int | None = None, model: str = "nanodet-g") -> 
 
 
 @dataclass
-class FakeDetect:
+class FakeDetect(FakeModels):
     """Detectors of the fake server; tests read them and change what they are worth."""
 
-    api: FakeApi
-    models: list[dict[str, Any]] = field(default_factory=list)
-    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # (task, request)
+    worker = "detect"
+
     precision: float = 0.9
     frames: int = 8  # of every video
 
     def __post_init__(self) -> None:
         self.add("nanodet-g", in_use=True, created_at=None)
         self.api.in_use = "nanodet-g"
-        answers = {
+        methods: dict[str, Answer] = {
             "train": self.train,
             "evaluate": self.evaluate,
             "stream": self.stream,
-            "models": self.list_all,
-            "promote": self.promote,
-            "forget": self.forget,
             "export": self.export,
             "import": self.bring_in,
         }
-        for name, method in answers.items():
-            task = f"detect.{name}"
-            self.api.answers[task] = check(task, method, self.asked)
-
-    def requests(self, name: str) -> list[dict[str, Any]]:
-        return [request for task, request in self.asked if task == f"detect.{name}"]
+        self.answer(methods)
 
     def add(self, model: str, in_use: bool = False, created_at: float | None = 1.9e9) -> str:
         facts = {"classes": CLASSES, "side": 64, "score_threshold": 0.25, "iou_threshold": 0.45}
@@ -57,12 +48,6 @@ class FakeDetect:
 
     def add_version(self, name: str) -> str:
         return self.add(f"{name}@{len(self.models)}")
-
-    def find(self, name: str) -> str:
-        for model in self.models:
-            if name in (model["model"], model["model"].split("@")[0]):
-                return str(model["model"])
-        raise JobFailed("unknown_model", f"There is no model {name!r}.")
 
     def train(self, asked: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -115,19 +100,9 @@ class FakeDetect:
             "cut": False,
         }
 
-    def list_all(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"models": self.models}
-
     def promote(self, asked: dict[str, Any]) -> dict[str, Any]:
         self.api.in_use = self.find(asked["model"])
-        for model in self.models:
-            model["in_use"] = model["model"] == self.api.in_use
-        return self.list_all({})
-
-    def forget(self, asked: dict[str, Any]) -> dict[str, Any]:
-        chosen = self.find(asked["model"])
-        self.models = [model for model in self.models if model["model"] != chosen]
-        return self.list_all({})
+        return super().promote(asked)
 
     def export(self, asked: dict[str, Any]) -> dict[str, Any]:
         return {

@@ -8,8 +8,8 @@ from typing import Any
 
 from services.client.demos.coloured_shapes import NAMES, draw_shapes
 from services.client.demos.segment import PLAIN_TO_SEE, SOME, UNSEEN
-from tests.services.client.checked import check
-from tests.services.client.fake_api import FakeApi, JobFailed
+from tests.services.client.fake_api import Answer, JobFailed
+from tests.services.client.fake_models import FakeModels
 
 MASK, OVERLAY, HEAT, SHAPES = b"a mask", b"colours over it", b"a heat map of ", b"a COCO JSON"
 CURVE, CONFUSION, SAMPLES = b"a curve", b"what was taken for what", b"pictures with truth"
@@ -34,34 +34,25 @@ DEMO_FILES = (  # that the demo saves
 
 
 @dataclass
-class FakeSegment:
+class FakeSegment(FakeModels):
     """Networks of the fake server; tests read them and change what they find."""
 
-    api: FakeApi
-    models: list[dict[str, Any]] = field(default_factory=list)
-    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # (task, request)
+    worker = "segment"
+
     shown: dict[bytes, list[str]] = field(default_factory=dict)  # classes by picture
     mean_iou: float = 0.75  # that every training reaches
 
     def __post_init__(self) -> None:
         self.add("fcn-8s-camvid", in_use=True, created_at=None, metrics={"mean_iou": 0.625})
         self.add("selfie", created_at=None, installed=False, stride=None)
-        answers = {
+        methods: dict[str, Answer] = {
             "pixels": self.look,
             "train": self.train,
             "evaluate": self.evaluate,
-            "models": self.list_all,
-            "promote": self.promote,
-            "forget": self.forget,
             "export": self.export,
             "import": self.bring_in,
         }
-        for name, method in answers.items():
-            task = f"segment.{name}"
-            self.api.answers[task] = check(task, method, self.asked)
-
-    def requests(self, name: str) -> list[dict[str, Any]]:
-        return [request for task, request in self.asked if task == f"segment.{name}"]
+        self.answer(methods)
 
     def add(self, model: str, **facts: Any) -> str:
         known = {
@@ -81,12 +72,6 @@ class FakeSegment:
 
     def add_version(self, name: str) -> str:
         return self.add(f"{name}@{len(self.models) - 1}", metrics={"mean_iou": self.mean_iou})
-
-    def find(self, name: str) -> str:
-        for model in self.models:
-            if name in (model["model"], model["model"].split("@")[0]):
-                return str(model["model"])
-        raise JobFailed("unknown_model", f"There is no model {name!r}.")
 
     def look(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Every class is on as much of the picture."""
@@ -143,20 +128,6 @@ class FakeSegment:
             "confusion": self.api.add_blob(CONFUSION),
             "samples": self.api.add_blob(SAMPLES),
         }
-
-    def list_all(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"models": self.models}
-
-    def promote(self, asked: dict[str, Any]) -> dict[str, Any]:
-        chosen = self.find(asked["model"])
-        for model in self.models:
-            model["in_use"] = model["model"] == chosen
-        return self.list_all({})
-
-    def forget(self, asked: dict[str, Any]) -> dict[str, Any]:
-        chosen = self.find(asked["model"])
-        self.models = [model for model in self.models if model["model"] != chosen]
-        return self.list_all({})
 
     def export(self, asked: dict[str, Any]) -> dict[str, Any]:
         return {

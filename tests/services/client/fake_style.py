@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.services.client.checked import check
-from tests.services.client.fake_api import FakeApi, JobFailed
+from tests.services.client.fake_api import Answer, FakeApi, JobFailed
+from tests.services.client.fake_models import FakeModels
 
 PAINTING, HALF_DONE, AT_ONCE = b"a painting", b"half a painting", b"painted at once"
 CURVE, SAMPLES, FILE = b"losses as they fell", b"photos and paintings", b"a file of a network"
@@ -37,35 +38,26 @@ DEMO_FILES = (  # that the demo saves
 
 
 @dataclass
-class FakeStyle:
+class FakeStyle(FakeModels):
     """Networks of the fake server; tests read them and change what comes out."""
 
-    api: FakeApi
-    models: list[dict[str, Any]] = field(default_factory=list)
-    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # (task, request)
+    worker = "style"
+
     losses: dict[str, float] = field(default_factory=lambda: dict(LOSSES))  # of all that is made
     painting: bytes = PAINTING
     at_once: bytes = AT_ONCE
 
     def __post_init__(self) -> None:
         self.add("stained-glass", in_use=True, created_at=None)
-        answers = {
+        methods: dict[str, Answer] = {
             "transfer": self.paint,
             "apply": self.apply,
             "train": self.train,
-            "models": self.list_all,
-            "promote": self.promote,
-            "forget": self.forget,
             "export": self.export,
             "import": self.bring_in,
         }
-        for name, method in answers.items():
-            task = f"style.{name}"
-            self.api.answers[task] = check(task, method, self.asked)
+        self.answer(methods)
         self.api.kept["style.transfer"] = check("style.transfer", self.stop_painting, self.asked)
-
-    def requests(self, name: str) -> list[dict[str, Any]]:
-        return [request for task, request in self.asked if task == f"style.{name}"]
 
     def add(self, model: str, **facts: Any) -> str:
         known = {"width": 32, "blocks": 5, "installed": True, "metrics": {}, "origin": {}}
@@ -75,12 +67,6 @@ class FakeStyle:
 
     def add_version(self, name: str) -> str:
         return self.add(f"{name}@{len(self.models)}")
-
-    def find(self, name: str | None) -> str:
-        for model in self.models:
-            if name is None or name in (model["model"], model["model"].split("@")[0]):
-                return str(model["model"])
-        raise JobFailed("unknown_model", f"There is no model {name!r}.")
 
     def paint(self, asked: dict[str, Any]) -> dict[str, Any]:
         if self.api.blobs[asked["content"]] == b"broken":
@@ -105,7 +91,7 @@ class FakeStyle:
     def apply(self, asked: dict[str, Any]) -> dict[str, Any]:
         if self.api.blobs[asked["picture"]] == b"broken":
             raise JobFailed("invalid_input", "The picture is damaged.")
-        model = self.find(asked["model"])
+        model = self.find(asked["model"] or "stained-glass")
         return {
             "picture": self.api.add_blob(self.at_once),
             "width": 64,
@@ -126,27 +112,13 @@ class FakeStyle:
             "samples": self.api.add_blob(SAMPLES),
         }
 
-    def list_all(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"models": self.models}
-
-    def promote(self, asked: dict[str, Any]) -> dict[str, Any]:
-        chosen = self.find(asked["model"])
-        for model in self.models:
-            model["in_use"] = model["model"] == chosen
-        return self.list_all({})
-
-    def forget(self, asked: dict[str, Any]) -> dict[str, Any]:
-        chosen = self.find(asked["model"])
-        self.models = [model for model in self.models if model["model"] != chosen]
-        return self.list_all({})
-
     def export(self, asked: dict[str, Any]) -> dict[str, Any]:
         return {
             "model": self.find(asked["model"]),
             "format": asked["format"],
             "file": self.api.add_blob(FILE),
             "bytes": len(FILE),
-            "inputs": {"pixels": ["batch", 3, "height", "width"]},
+            "inputs": {"pictures": ["batch", 3, "height", "width"]},
             "outputs": {"painted": ["batch", 3, "height", "width"]},
             "difference": 1e-6,
         }
