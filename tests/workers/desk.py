@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy.orm import Session
@@ -28,6 +29,16 @@ class Desk(Generic[W]):
     lines: list[dict[str, Any]] = field(default_factory=list)  # the parts of all answers
     settled: dict[str, Message | JobError | Cancelled] = field(default_factory=dict)  # by job
     stops: Callable[[], bool] = lambda: False
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where each job that can go on has a folder."""
+        home: Path = self.worker.settings.home
+        return home / "checkpoints"
+
+    def list_checkpoints(self) -> list[str]:
+        """The ids of those jobs."""
+        return [one.name for one in self.checkpoints.iterdir()] if self.checkpoints.exists() else []
 
     def add(self, content: bytes) -> str:
         """A file of the tenant; its blob id."""

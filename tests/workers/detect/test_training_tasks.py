@@ -49,11 +49,6 @@ def ask(desk: Desk, content: bytes, **values: Any) -> TrainRequest:
     return TrainRequest.model_validate({"data": desk.add(content), **TINY, **values})
 
 
-def list_checkpoints(desk: Desk) -> list[str]:
-    folder = desk.worker.settings.home / "checkpoints"
-    return [one.name for one in folder.iterdir()] if folder.exists() else []
-
-
 def read_weights(desk: Desk, model: str) -> dict[str, torch.Tensor]:
     _, found = desk.worker.models.open(desk.tenant, model, KIND, lambda tensors, _: tensors)
     return found
@@ -77,7 +72,7 @@ def test_a_detector_is_trained_registered_and_finds_objects(desk: Desk, squares:
     assert (found.model, found.width) == ("squares@1", SIZE)
     assert {box.label for box in found.boxes} <= {"red", "blue"}
     assert found.boxes
-    assert list_checkpoints(desk) == []
+    assert desk.list_checkpoints() == []
 
 
 def test_what_lists_of_models_show_is_registered(sqlite_desk: Desk, squares: bytes):
@@ -153,7 +148,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_stopped(
     run.stop_requested = stop_after(desk, 3)
     with pytest.raises(Cancelled):
         train(desk.worker, [run])
-    assert list_checkpoints(desk) == [run.job_id]
+    assert desk.list_checkpoints() == [run.job_id]
     desk.steps.clear()
     run.stop_requested = lambda: False
     [answer] = train(desk.worker, [run])
@@ -162,7 +157,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_stopped(
     assert epochs[0].startswith(("epoch 2 of 4", "epoch 3 of 4"))
     assert (resumed.model, resumed.metrics) == ("detector@2", whole.metrics)
     assert equal(read_weights(desk, "detector@1"), read_weights(desk, "detector@2"))
-    assert list_checkpoints(desk) == []
+    assert desk.list_checkpoints() == []
 
 
 def test_a_checkpoint_that_cannot_be_used_is_none(sqlite_desk: Desk, squares: bytes):
@@ -183,10 +178,10 @@ def test_a_checkpoint_goes_only_when_the_outcome_is_committed(sqlite_desk: Desk,
 
     run.effects.append(fail)
     assert isinstance(sqlite_desk.finish(run, answer), UnknownModel)
-    assert list_checkpoints(sqlite_desk) == [run.job_id]
+    assert sqlite_desk.list_checkpoints() == [run.job_id]
     run.effects.remove(fail)
     assert sqlite_desk.finish(run, answer).model == "detector@1"
-    assert list_checkpoints(sqlite_desk) == []
+    assert sqlite_desk.list_checkpoints() == []
 
 
 @pytest.mark.parametrize("step", ["preparing picture 1 of 24", "measuring"])
@@ -208,7 +203,7 @@ def test_a_training_can_be_cancelled_before_and_after_its_epochs(sqlite_desk, sq
 def test_what_learned_nothing_is_not_kept(sqlite_desk: Desk, squares: bytes, values, text):
     code, why = sqlite_desk.refuse(train, ask(sqlite_desk, squares, **values))
     assert (code, text in why, "othing was kept" in why) == ("invalid_input", True, True), why
-    assert list_checkpoints(sqlite_desk) == []
+    assert sqlite_desk.list_checkpoints() == []
     with pytest.raises(UnknownModel):
         sqlite_desk.worker.models.check(sqlite_desk.tenant, "detector")
 
@@ -227,7 +222,7 @@ def test_what_learned_nothing_is_not_kept(sqlite_desk: Desk, squares: bytes, val
 def test_options_that_do_not_fit_together_are_refused(sqlite_desk, squares, values, text):
     code, why = sqlite_desk.refuse(train, ask(sqlite_desk, squares, **values))
     assert (code, text in why) == ("invalid_input", True), why
-    assert list_checkpoints(sqlite_desk) == []
+    assert sqlite_desk.list_checkpoints() == []
 
 
 def flat(path: str) -> dict[str, bytes | str]:
@@ -254,7 +249,7 @@ def test_data_that_cannot_be_used_is_refused_and_leaves_no_checkpoint(sqlite_des
     content = make_zip(files).getvalue()
     code, why = sqlite_desk.refuse(train, ask(sqlite_desk, content))
     assert (code, text in why) == ("invalid_input", True), why
-    assert list_checkpoints(sqlite_desk) == []
+    assert sqlite_desk.list_checkpoints() == []
 
 
 def test_what_is_no_zip_is_refused(sqlite_desk: Desk, squares: bytes):
@@ -279,7 +274,7 @@ def test_what_does_not_fit_into_memory_is_refused_at_once(sqlite_desk, squares, 
     ):
         code, why = sqlite_desk.refuse(train, ask(sqlite_desk, squares, **values))
         assert (code, "GB of memory" in why) == ("too_large", True), why
-    assert list_checkpoints(sqlite_desk) == []
+    assert sqlite_desk.list_checkpoints() == []
 
 
 def test_weights_that_were_not_fetched_are_asked_for(sqlite_desk: Desk, squares: bytes, tmp_path):

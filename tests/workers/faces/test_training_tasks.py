@@ -79,7 +79,7 @@ def test_a_network_is_trained_and_can_be_used(desk: Desk):
     assert (collection.model, collection.dimensions) == ("ours@1", shown.dimensions)
     assert -1 <= collection.threshold <= 1
     assert [line.action for line in desk.do(audit, AuditRequest()).lines][:2] == ["train", "train"]
-    assert not list((desk.worker.settings.home / "checkpoints").iterdir())
+    assert desk.list_checkpoints() == []
 
 
 @pytest.mark.parametrize(

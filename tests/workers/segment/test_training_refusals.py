@@ -8,7 +8,7 @@ from PIL import Image
 from tests.workers.file_sets import Contents, make_zip
 from tests.workers.segment.desk import Desk
 from tests.workers.segment.mask_files import FOLDERS, LISTS, make_mask, make_picture
-from tests.workers.segment.tiny_trainings import TINY, ask, list_checkpoints, make_files
+from tests.workers.segment.tiny_trainings import TINY, ask, make_files
 from workers.runtime import memory
 from workers.runtime.run import InvalidInput
 from workers.runtime.trained import UnknownModel
@@ -40,7 +40,7 @@ def test_what_learned_nothing_is_not_kept(sqlite_desk: Desk, values, text):
     files = RECTANGLES if "optimiser" in values else make_unseen()
     code, why = sqlite_desk.refuse(train, ask(sqlite_desk, files, **values))
     assert (code, text in why, "othing was kept" in why) == ("invalid_input", True, True), why
-    assert list_checkpoints(sqlite_desk) == []
+    assert sqlite_desk.list_checkpoints() == []
     with pytest.raises(UnknownModel):
         sqlite_desk.worker.models.check(sqlite_desk.tenant, "segmenter")
 
@@ -82,7 +82,7 @@ def make_unseen() -> Contents:
 def test_options_that_do_not_fit_together_are_refused(sqlite_desk: Desk, values, text):
     code, why = sqlite_desk.refuse(train, ask(sqlite_desk, RECTANGLES, **values))
     assert (code, text in why) == ("invalid_input", True), why
-    assert list_checkpoints(sqlite_desk) == []
+    assert sqlite_desk.list_checkpoints() == []
 
 
 def test_more_stages_than_there_are_cannot_be_frozen():
@@ -133,7 +133,7 @@ VOID = {"masks/a.png": make_mask(255), "masks/b.png": make_mask(255)}
 def test_data_that_cannot_be_used_is_refused_and_leaves_no_checkpoint(sqlite_desk, files, text):
     code, why = sqlite_desk.refuse(train, ask(sqlite_desk, files))
     assert (code, text in why) == ("invalid_input", True), why
-    assert list_checkpoints(sqlite_desk) == []
+    assert sqlite_desk.list_checkpoints() == []
 
 
 def test_what_is_no_zip_is_refused(sqlite_desk: Desk):
@@ -160,7 +160,7 @@ def test_what_does_not_fit_into_memory_is_refused_at_once(sqlite_desk: Desk, mon
     ):
         code, why = sqlite_desk.refuse(train, ask(sqlite_desk, RECTANGLES, **values))
         assert (code, "GB of memory" in why) == ("too_large", True), why
-    assert list_checkpoints(sqlite_desk) == []
+    assert sqlite_desk.list_checkpoints() == []
 
 
 def test_weights_that_were_not_fetched_are_asked_for(sqlite_desk: Desk, tmp_path):

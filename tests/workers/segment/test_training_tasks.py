@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from shared.models import find_version
 from tests.workers.segment.desk import Desk
 from tests.workers.segment.mask_files import make_mask, make_picture
-from tests.workers.segment.tiny_trainings import ask, list_checkpoints, make_files
+from tests.workers.segment.tiny_trainings import ask, make_files
 from workers.runtime import reporting, training
 from workers.runtime.checkpoints import CHECKPOINT, open_checkpoints
 from workers.runtime.images import decode
@@ -46,7 +46,7 @@ def test_a_network_is_trained_registered_and_segments(desk: Desk):
     assert 1 <= result.best_epoch <= result.epochs == 16
     served = desk.worker.segmenters.open(desk.tenant, "rectangles")
     assert (served.name, served.labels) == ("rectangles@1", ("0", "1", "2"))
-    assert list_checkpoints(desk) == []
+    assert desk.list_checkpoints() == []
 
 
 def test_what_lists_of_models_show_is_registered(sqlite_desk: Desk):
@@ -159,7 +159,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_stopped(
     run.stop_requested = stop_after(desk, 3)
     with pytest.raises(Cancelled):
         train(desk.worker, [run])
-    assert list_checkpoints(desk) == [run.job_id]
+    assert desk.list_checkpoints() == [run.job_id]
     desk.steps.clear()
     run.stop_requested = lambda: False
     [answer] = train(desk.worker, [run])
@@ -168,7 +168,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_stopped(
     assert "epoch 2 of 4" in epochs[0] or "epoch 3 of 4" in epochs[0]
     assert (resumed.model, resumed.measures) == ("segmenter@2", whole.measures)
     assert equal(read_weights(desk, "segmenter@1"), read_weights(desk, "segmenter@2"))
-    assert list_checkpoints(desk) == []
+    assert desk.list_checkpoints() == []
 
 
 def test_a_checkpoint_that_cannot_be_used_is_none(sqlite_desk: Desk):
@@ -189,10 +189,10 @@ def test_a_checkpoint_goes_only_when_the_outcome_is_committed(sqlite_desk: Desk)
 
     run.effects.append(fail)
     assert isinstance(sqlite_desk.finish(run, answer), UnknownModel)
-    assert list_checkpoints(sqlite_desk) == [run.job_id]
+    assert sqlite_desk.list_checkpoints() == [run.job_id]
     run.effects.remove(fail)
     assert sqlite_desk.finish(run, answer).model == "segmenter@1"
-    assert list_checkpoints(sqlite_desk) == []
+    assert sqlite_desk.list_checkpoints() == []
 
 
 @pytest.mark.parametrize("step", ["preparing picture 1 of 12", "measuring"])

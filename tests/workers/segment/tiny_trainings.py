@@ -23,8 +23,3 @@ def make_files(count: int, part: str = "", seed: int = 0) -> Contents:
 def ask(desk: Desk, files: Contents, **values: Any) -> TrainRequest:
     data = desk.add(make_zip(files).getvalue())
     return TrainRequest.model_validate({"data": data, **TINY, **values})
-
-
-def list_checkpoints(desk: Desk) -> list[str]:
-    folder = desk.worker.settings.home / "checkpoints"
-    return [one.name for one in folder.iterdir()] if folder.exists() else []

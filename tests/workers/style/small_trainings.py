@@ -36,8 +36,3 @@ def ask(desk: Desk, **values: Any) -> TrainRequest:
     return TrainRequest.model_validate(
         {"style": desk.add_picture(draw_stripes()), **tiny, **values}
     )
-
-
-def list_checkpoints(desk: Desk) -> list[str]:
-    folder = desk.worker.settings.home / "checkpoints"
-    return [one.name for one in folder.iterdir()] if folder.exists() else []

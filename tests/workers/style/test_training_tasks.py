@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from shared.models import find_version
 from tests.workers.style.desk import Desk, draw_scene, save
-from tests.workers.style.small_trainings import ask, list_checkpoints
+from tests.workers.style.small_trainings import ask
 from workers.runtime import memory, reporting, training
 from workers.runtime.checkpoints import CHECKPOINT, open_checkpoints
 from workers.runtime.images import decode
@@ -34,7 +34,7 @@ def test_a_network_is_trained_registered_and_paints(desk: Desk):
     assert served.name == "stripes@1"
     assert result.parameters == sum(one.numel() for one in served.network.parameters())
     assert served.paint(torch.rand(1, 3, 20, 30)).shape == (1, 3, 20, 30)
-    assert list_checkpoints(desk) == []
+    assert desk.list_checkpoints() == []
 
 
 def test_what_lists_of_models_show_is_registered(sqlite_desk: Desk):
@@ -86,12 +86,19 @@ def test_what_cannot_be_trained_is_refused(sqlite_desk: Desk, values, code, reas
     told = sqlite_desk.refuse(train, ask(sqlite_desk, **values))
     assert told[0] == code
     assert reason in told[1]
-    assert list_checkpoints(sqlite_desk) == []
+    assert sqlite_desk.list_checkpoints() == []
 
 
 def test_a_style_that_is_no_picture_is_refused(sqlite_desk: Desk):
     request = ask(sqlite_desk, style=sqlite_desk.add(b"no picture"))
     assert "not a JPEG, PNG or WEBP" in sqlite_desk.refuse(train, request)[1]
+
+
+def test_a_style_over_the_pixel_limit_is_refused(sqlite_desk: Desk):
+    limits = sqlite_desk.worker.settings.model_copy(update={"max_pixels": 1000})
+    sqlite_desk.worker.settings = limits
+    code, told = sqlite_desk.refuse(train, ask(sqlite_desk))
+    assert (code, "more than 1000" in told) == ("invalid_input", True)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1000, 3), (3, 1000)])
@@ -115,7 +122,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_stopped(
     run.stop_requested = lambda: any("step 4 of" in event["step"] for event in desk.steps)
     with pytest.raises(Cancelled):
         train(desk.worker, [run])
-    assert list_checkpoints(desk) == [run.job_id]
+    assert desk.list_checkpoints() == [run.job_id]
     desk.steps.clear()
     run.stop_requested = lambda: False
     [answer] = train(desk.worker, [run])
@@ -124,7 +131,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_stopped(
     assert re.match("step [34] of 6", steps[0])
     first, second = (read_weights(desk, f"style@{number}") for number in (1, 2))
     assert all(torch.equal(first[name], one) for name, one in second.items())
-    assert list_checkpoints(desk) == []
+    assert desk.list_checkpoints() == []
 
 
 def test_a_checkpoint_that_cannot_be_used_is_none(sqlite_desk: Desk):
@@ -145,10 +152,10 @@ def test_a_checkpoint_goes_only_when_the_outcome_is_committed(sqlite_desk: Desk)
 
     run.effects.append(fail)
     assert isinstance(sqlite_desk.finish(run, answer), UnknownModel)
-    assert list_checkpoints(sqlite_desk) == [run.job_id]
+    assert sqlite_desk.list_checkpoints() == [run.job_id]
     run.effects.remove(fail)
     assert sqlite_desk.finish(run, answer).model == "style@1"
-    assert list_checkpoints(sqlite_desk) == []
+    assert sqlite_desk.list_checkpoints() == []
 
 
 @pytest.mark.parametrize("step", ["looking at picture 1 of 5", "preparing picture 1 of 4"])

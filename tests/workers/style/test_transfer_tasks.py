@@ -31,7 +31,7 @@ def test_a_picture_is_painted_and_its_losses_fall(desk: Desk):
     assert result.losses.total < result.start.total
     curve = desk.open_picture(result.curve)
     assert (curve.format, curve.size) == ("PNG", (880, 550))
-    assert list((desk.worker.settings.home / "checkpoints").iterdir()) == []
+    assert desk.list_checkpoints() == []
 
 
 def test_the_losses_are_those_of_the_picture_that_is_told(sqlite_desk: Desk):
@@ -138,8 +138,9 @@ def test_the_colours_of_the_content_can_stay(sqlite_desk: Desk):
 
 
 @pytest.mark.parametrize("size", [(64, 48), (16, 12), (640, 480)], ids=str)
-def test_outside_a_mask_the_picture_stays(sqlite_desk: Desk, size):
-    mask = Image.new("RGB", size, "black")
+@pytest.mark.parametrize("dark", ["black", (255, 255, 255, 0)], ids=["black", "clear"])
+def test_outside_a_mask_the_picture_stays(sqlite_desk: Desk, size, dark):
+    mask = Image.new("RGBA", size, dark)
     mask.paste((255, 255, 255), (0, 0, size[0] // 2, size[1]))
     asked = sqlite_desk.ask(mask=sqlite_desk.add_picture(mask), format="png")
     painted = read(sqlite_desk, sqlite_desk.do(transfer, asked))

@@ -38,10 +38,6 @@ def open_picture(desk: Desk, blob_id: str) -> tuple[int, int]:
         return picture.size
 
 
-def count_checkpoints(desk: Desk) -> int:
-    return len(list((desk.worker.settings.home / "checkpoints").iterdir()))
-
-
 def test_vectors_are_trained_and_can_be_used(desk: Desk):
     first = desk.do(train, ask(desk, name="ours"))
     again = desk.do(train, ask(desk, name="ours"))
@@ -49,7 +45,7 @@ def test_vectors_are_trained_and_can_be_used(desk: Desk):
     assert (first.words, first.dimensions, first.tokens) == (45, 12, 3000)
     assert first.loss == again.loss < 6 * np.log(2)
     assert all(min(open_picture(desk, blob)) > 500 for blob in (first.curve, first.projection))
-    assert count_checkpoints(desk) == 0
+    assert desk.list_checkpoints() == []
 
     found = desk.do(nearest, NearestRequest(model="ours@1", positive=["cat"], limit=44))
     assert found.model == "ours@1"
@@ -181,8 +177,8 @@ def test_a_training_that_is_cancelled_goes_on_from_its_checkpoint(sqlite_desk: D
     run.stop_requested = lambda: len(sqlite_desk.steps) > 5
     with pytest.raises(Cancelled):
         train(sqlite_desk.worker, [run])
-    assert count_checkpoints(sqlite_desk) == 1
+    assert len(sqlite_desk.list_checkpoints()) == 1
     run.stop_requested = lambda: False
     [answer] = train(sqlite_desk.worker, [run])
     assert sqlite_desk.finish(run, answer).model == "words@1"
-    assert count_checkpoints(sqlite_desk) == 0
+    assert sqlite_desk.list_checkpoints() == []

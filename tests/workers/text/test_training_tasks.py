@@ -44,10 +44,6 @@ def ask_classifier(desk: Desk, content: bytes | None = None, **values: Any) -> T
     )
 
 
-def list_checkpoints(desk: Desk) -> list[str]:
-    return [folder.name for folder in (desk.worker.settings.home / "checkpoints").iterdir()]
-
-
 def test_a_language_model_is_trained_and_registered(desk: Desk):
     result: TrainResult = desk.do(train, ask_language(desk, name="rhyme"))
     again = desk.do(train, ask_language(desk, name="rhyme"))
@@ -64,7 +60,7 @@ def test_a_language_model_is_trained_and_registered(desk: Desk):
     first, _ = desk.do(models, ModelsRequest()).models
     assert (first.kind, first.origin["hidden"], first.origin["seed"]) == ("language", 24, 0)
     assert first.metrics == result.metrics
-    assert list_checkpoints(desk) == []
+    assert desk.list_checkpoints() == []
 
 
 def test_a_classifier_is_trained_from_lines_and_from_a_zip(sqlite_desk: Desk):
@@ -132,7 +128,7 @@ def test_what_learned_nothing_is_not_kept(sqlite_desk: Desk):
         code, why = desk.refuse(train, request)
         assert (code, text in why) == ("invalid_input", True), why
     assert desk.do(models, ModelsRequest()).models == []
-    assert list_checkpoints(desk) == []
+    assert desk.list_checkpoints() == []
 
 
 def test_what_does_not_fit_into_memory_is_refused_at_once(sqlite_desk: Desk):
@@ -148,17 +144,17 @@ def test_what_does_not_fit_into_memory_is_refused_at_once(sqlite_desk: Desk):
 def test_a_checkpoint_goes_only_when_the_outcome_is_committed(desk: Desk):
     run = desk.make(ask_language(desk))
     [answer] = train(desk.worker, [run])
-    assert list_checkpoints(desk) == [run.job_id]
+    assert desk.list_checkpoints() == [run.job_id]
 
     def fail(_: Session) -> None:
         raise UnknownModel("the transaction is rolled back")
 
     run.effects.append(fail)
     assert isinstance(desk.finish(run, answer), UnknownModel)
-    assert list_checkpoints(desk) == [run.job_id]
+    assert desk.list_checkpoints() == [run.job_id]
     run.effects.remove(fail)
     assert desk.finish(run, answer).model == "model@1"
-    assert list_checkpoints(desk) == []
+    assert desk.list_checkpoints() == []
 
 
 def test_a_checkpoint_that_cannot_be_used_is_none(sqlite_desk: Desk):
@@ -182,7 +178,7 @@ def test_a_training_can_be_cancelled_and_keeps_its_checkpoint(sqlite_desk: Desk)
     run.stop_requested = lambda: len(sqlite_desk.steps) > 2
     with pytest.raises(Cancelled):
         train(sqlite_desk.worker, [run])
-    assert list_checkpoints(sqlite_desk) == [run.job_id]
+    assert sqlite_desk.list_checkpoints() == [run.job_id]
 
 
 @pytest.mark.parametrize(
