@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from bench.options import Options
-from bench.report import Report
+from bench.report import Report, tell
 from shared.settings import read_settings
 from shared.weights import locate
 from workers.detect.batches import Squares
@@ -171,7 +171,7 @@ def check(lesson: Lesson, own: Sequence[dict[str, Any]]) -> Iterable[str]:
         worst, longest = min(cell["mAP50"] for cell in own), max(cell["cpu s"] for cell in own)
         met = worst >= MIN_PRECISION and longest <= MAX_SECONDS
         yield (
-            f"{'met' if met else 'MISSED'}: {lesson.name} on {lesson.data}, worst of {len(own)} "
+            f"{tell(met)}: {lesson.name} on {lesson.data}, worst of {len(own)} "
             f"seeds mAP50 {worst:.3f}, longest {longest:.0f} s; wanted {MIN_PRECISION} in "
             f"{MAX_SECONDS:.0f} s"
         )

@@ -26,7 +26,7 @@ from bench.faces_rows import (
 )
 from bench.faces_synthetic import PER_SUBJECT, PROBES, blocks, make_probes, write_faces
 from bench.options import Options
-from bench.report import Report
+from bench.report import Report, tell
 
 FACES, QUICK_FACES = 1_000_000, 30_000  # of which 512-d has a segment
 DIMENSIONS = (128, 512)
@@ -135,5 +135,5 @@ def judge(rows: list[Row]) -> list[str]:
 
 
 def judge_target(row: Row, column: str, limit: float, best: Callable[..., float]) -> str:
-    verdict = "met" if best(row[column], limit) == row[column] else "MISSED"
+    verdict = tell(best(row[column], limit) == row[column])
     return f"{verdict}: {column} {row[column]:.3g} at {row['d']}-d; wanted {limit:g}"

@@ -17,7 +17,7 @@ import torch
 
 from bench.eigenfaces import Eigenfaces, encode_pixels
 from bench.options import Options
-from bench.report import Report
+from bench.report import Report, tell
 from workers.faces.evaluate import measure, score_pairs
 from workers.faces.folders import FaceFolders, read_folder
 from workers.faces.siamese import Architecture, to_faces
@@ -104,13 +104,9 @@ def judge(rows: list[dict[str, Any]]) -> list[str]:
     hard, eigenfaces = error["batch-hard"], error["eigenfaces"]
     gain = eigenfaces - hard
     return [
-        f"{_verdict(hard <= MAX_EER)}: batch-hard EER {hard:.1%}; wanted {MAX_EER:.0%} at most",
-        f"{_verdict(gain >= MIN_GAIN)}: {100 * gain:.1f} points under eigenfaces "
+        f"{tell(hard <= MAX_EER)}: batch-hard EER {hard:.1%}; wanted {MAX_EER:.0%} at most",
+        f"{tell(gain >= MIN_GAIN)}: {100 * gain:.1f} points under eigenfaces "
         f"({eigenfaces:.1%}; raw pixels {error['pixels']:.1%}); wanted {100 * MIN_GAIN:.0f}",
-        f"{_verdict(hard <= error['random'])}: batch-hard {hard:.1%}, random mining "
+        f"{tell(hard <= error['random'])}: batch-hard {hard:.1%}, random mining "
         f"{error['random']:.1%}; wanted no worse",
     ]
-
-
-def _verdict(met: bool) -> str:
-    return "met" if met else "MISSED"

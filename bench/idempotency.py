@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 
 from bench.options import Options
-from bench.report import Report
+from bench.report import Report, tell
 from services.local.stack import running_stack
 
 KEYS, QUICK_KEYS = 1000, 20
@@ -39,7 +39,7 @@ def run(options: Options) -> Report:
             seconds = time.perf_counter() - started
             jobs = count_jobs(racers[0])
     row = summarize(answers, jobs, seconds)
-    verdict = "met" if jobs == keys and not row["other answers"] else "MISSED"
+    verdict = tell(jobs == keys and not row["other answers"])
     notes = [f"{verdict}: {jobs} jobs of {keys} keys; wanted one each"]
     return Report("idempotency", COLUMNS, [row], notes, [row])
 

@@ -7,7 +7,7 @@ from bench.bare import BATCH, BareModel, Speed
 from bench.measure import Cell, drift, middle, run_load
 from bench.options import Options
 from bench.pictures import make_pictures
-from bench.report import Report
+from bench.report import Report, tell
 from bench.servers import SERVERS, Pictures, Server, run_server
 
 CLIENTS = (1, 8, 32)
@@ -99,7 +99,7 @@ def judge(rows: list[dict[str, Any]]) -> list[str]:
     if busiest:
         share = busiest["of bare"]
         notes.append(
-            f"{_verdict(share >= MIN_OF_BARE)}: detection with 32 clients at {share:.2f} of the "
+            f"{tell(share >= MIN_OF_BARE)}: detection with 32 clients at {share:.2f} of the "
             f"bare model; wanted {MIN_OF_BARE}"
         )
     for (server, job, clients), row in found.items():
@@ -123,8 +123,4 @@ def _judge_overhead(row: dict[str, Any], naive: dict[str, Any] | None) -> str:
         theirs = naive["overhead ms/job"]
         kept = kept and ours < theirs
         text += f", and less than the naive {theirs:.1f}"
-    return f"{_verdict(kept)}: {text}"
-
-
-def _verdict(kept: bool) -> str:
-    return "met" if kept else "MISSED"
+    return f"{tell(kept)}: {text}"

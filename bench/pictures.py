@@ -17,10 +17,14 @@ MODEL = "yolov3-tiny"  # not the default: figures of all times are of the same n
 
 def make_pictures(count: int = COUNT, seed: int = 0, size: tuple[int, int] = SIZE) -> list[bytes]:
     """JPEG files: crops of the packaged photographs, scaled to `size`, which is 4 : 3 too."""
-    folder = read_settings().weights
-    photos = [Image.open(locate(name, folder)).convert("RGB") for name in PHOTOS]
+    photos = [open_photo(name) for name in PHOTOS]
     generator = random.Random(seed)
     return [_crop(generator.choice(photos), generator, size) for _ in range(count)]
+
+
+def open_photo(name: str) -> Image.Image:
+    """A packaged one, RGB."""
+    return Image.open(locate(name, read_settings().weights)).convert("RGB")
 
 
 def _crop(photo: Image.Image, generator: random.Random, size: tuple[int, int]) -> bytes:

@@ -29,6 +29,11 @@ class Report:
     cells: list[dict[str, Any]] = field(default_factory=list)  # every single measurement
 
 
+def tell(met: bool) -> str:
+    """The verdict on a target, as notes begin."""
+    return "met" if met else "MISSED"
+
+
 def read_machine() -> dict[str, Any]:
     """Where and on what this runs, and how busy others kept it."""
     return {

@@ -19,10 +19,9 @@ import numpy as np
 from PIL import Image
 
 from bench.options import Options
-from bench.report import Report
+from bench.pictures import open_photo
+from bench.report import Report, tell
 from bench.segment_bare import Segmenting
-from shared.settings import read_settings
-from shared.weights import locate
 from workers.runtime.images import decode
 from workers.segment.fields import DEFAULT_MODEL
 from workers.segment.scores import choose_best
@@ -76,7 +75,7 @@ def run(options: Options) -> Report:
 
 def make_picture(size: tuple[int, int]) -> bytes:
     """A JPEG file: a photograph enlarged."""
-    photo = Image.open(locate(PHOTO, read_settings().weights)).convert("RGB")
+    photo = open_photo(PHOTO)
     file = BytesIO()
     photo.resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
     return file.getvalue()
@@ -117,7 +116,7 @@ def read_memory(name: str) -> float:
 def judge(rows: Sequence[dict[str, Any]]) -> list[str]:
     """The targets beside what was found, and where the line of whole pictures leads."""
     targets = [
-        f"{'met' if row['MB more'] <= most else 'MISSED'}: {row['way']}, {row['MB more']:.0f} MB "
+        f"{tell(row['MB more'] <= most)}: {row['way']}, {row['MB more']:.0f} MB "
         f"more; wanted {most:.0f}"
         for way, most in ((DEFAULT, MOST), (FULL, MOST_AT_FULL))
         for row in rows

@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from bench.options import Options
-from bench.report import Report
+from bench.report import Report, tell
 from shared.settings import read_settings
 from workers.segment.augment import Augmentation, Size
 from workers.segment.batches import Pictures
@@ -242,7 +242,7 @@ def check_order(strides: Sequence[Sequence[dict[str, Any]]]) -> Iterable[str]:
         ]
         met = min(gaps) >= MIN_GAP
         yield (
-            f"{'met' if met else 'MISSED'}: 32s < 16s < 8s, smallest gap {min(gaps):.3f} of "
+            f"{tell(met)}: 32s < 16s < 8s, smallest gap {min(gaps):.3f} of "
             f"{len(strides[0])} seeds; wanted {MIN_GAP}"
         )
 
@@ -251,7 +251,7 @@ def check_finest(own: Sequence[dict[str, Any]]) -> Iterable[str]:
     if own:
         worst = min(cell["mean IoU"] for cell in own)
         yield (
-            f"{'met' if worst >= MIN_IOU else 'MISSED'}: {own[0]['lesson']}, worst of {len(own)} "
+            f"{tell(worst >= MIN_IOU)}: {own[0]['lesson']}, worst of {len(own)} "
             f"seeds mean IoU {worst:.3f}; wanted {MIN_IOU}"
         )
 

@@ -14,7 +14,7 @@ import httpx2
 
 from bench.measure import percentile, read_cpu, read_memory
 from bench.options import Options
-from bench.report import Report
+from bench.report import Report, tell
 from services.local.control import Stack
 from services.local.stack import running_stack
 
@@ -33,7 +33,7 @@ def run(options: Options) -> Report:
         settings = {"home": Path(home), "workers": "echo", "log_level": "warning"}
         with running_stack(settings) as stack:
             row = asyncio.run(measure(stack, count))
-    verdict = "met" if row["heard the end"] == count else "MISSED"
+    verdict = tell(row["heard the end"] == count)
     notes = [
         f"{verdict}: {row['heard the end']} of {count} streams heard of the end; wanted all",
         "first, p50 and last: from the end of the job, as the job itself tells, to the event",

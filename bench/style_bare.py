@@ -5,14 +5,16 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from shared.contract import Message
 from shared.db import migrate
 from shared.identifiers import new_id
 from shared.settings import read_settings
 from workers.runtime.run import Cancelled, JobError, Run
+from workers.runtime.sheets import arrange
 from workers.style.apply_tasks import apply
 from workers.style.loaded import StyleWorker
 from workers.style.training_contract import ApplyRequest, ApplyResult
@@ -20,6 +22,7 @@ from workers.style.transfer_contract import TransferRequest, TransferResult
 from workers.style.transfer_tasks import transfer
 
 TENANT = "bench"
+SIDE = 240  # pixels of a picture of a sheet
 R = TypeVar("R", bound=Message)
 
 
@@ -91,3 +94,15 @@ def read_answer(answer: R | JobError | Cancelled) -> R:
 
 def _ignore(_: Any) -> None:
     """Nobody follows."""
+
+
+def draw_sheet(pictures: Sequence[Image.Image], columns: int = 3) -> Image.Image:
+    """All in rows, each at the size of a stamp."""
+    return arrange([ImageOps.contain(one, (SIDE, SIDE)) for one in pictures], columns)
+
+
+def measure_noise(picture: Image.Image) -> float:
+    """The mean size of the Laplacian, in grey levels of 255: how rough it is pixel by pixel."""
+    grey = np.asarray(picture.convert("L"), np.float32)
+    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    return float(np.abs(around - 4 * grey[1:-1, 1:-1]).mean())

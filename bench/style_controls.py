@@ -10,11 +10,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from bench.options import Options
+from bench.pictures import open_photo
 from bench.report import ROOT, Report
-from bench.style_bare import Styling
-from bench.style_pictures import measure_noise, read
-from shared.settings import read_settings
-from shared.weights import locate
+from bench.style_bare import Styling, measure_noise
 from workers.segment.draw import load_font
 from workers.style.stained_glass import draw_stained_glass
 
@@ -90,7 +88,7 @@ def paint(
 
 def read_photo() -> Image.Image:
     """3 : 2, RGB."""
-    photo = read(locate(PHOTO, read_settings().weights))
+    photo = open_photo(PHOTO)
     return photo.resize((photo.height * 3 // 2, photo.height))
 
 

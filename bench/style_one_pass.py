@@ -10,11 +10,9 @@ from typing import Any
 from PIL import Image
 
 from bench.options import Options
-from bench.report import ROOT, Report
-from bench.style_bare import Styling
-from bench.style_pictures import draw_sheet, read
-from shared.settings import read_settings
-from shared.weights import locate
+from bench.pictures import open_photo
+from bench.report import ROOT, Report, tell
+from bench.style_bare import Styling, draw_sheet
 from workers.style.fields import DEFAULT_MODEL
 from workers.style.stained_glass import draw_stained_glass
 
@@ -29,13 +27,13 @@ COLUMNS = ("way", "width", "height", "steps", "cpu s", "times one pass")
 
 def run(options: Options) -> Report:
     size = QUICK_SIZE if options.quick else SIZE
-    content = read(locate(PHOTO, read_settings().weights))
+    content = open_photo(PHOTO)
     style = draw_stained_glass()
     with TemporaryDirectory() as folder:
         styling = Styling(Path(folder))
         quick, once = paint_both(styling, content, style, size)
     if not options.quick:
-        sheet = draw_sheet([[content, style, quick.pop("picture"), once.pop("picture")]])
+        sheet = draw_sheet([content, style, quick.pop("picture"), once.pop("picture")], 4)
         SHEET.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(SHEET, quality=85)
     rows = summarise([quick, once])
@@ -88,7 +86,7 @@ def summarise(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def judge(rows: Sequence[dict[str, Any]]) -> list[str]:
     found = rows[0]["times one pass"]
-    verdict = "met" if found >= TIMES else "MISSED"
+    verdict = tell(found >= TIMES)
     return [
         f"{verdict}: one pass is {found:.0f} times as fast as the default preset; "
         f"wanted {TIMES:.0f}",

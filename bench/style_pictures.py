@@ -10,12 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from bench.options import Options
-from bench.report import Report
-from bench.style_bare import Styling
+from bench.report import Report, tell
+from bench.style_bare import Styling, draw_sheet, measure_noise
 from shared.settings import read_settings
 from workers.style.transfer_contract import TransferResult
 
@@ -27,7 +26,6 @@ PAIRS = (
 SIZE, QUICK_SIZE = 320, 96  # pixels of the longer side
 SMOOTH, ROUGH = 10.0, 0.0  # weights of total variation that are compared
 MOST = 60.0  # seconds of one core for a picture
-GAP, SIDE = 4, 240  # pixels of the sheet
 
 COLUMNS = (
     *("content", "style", "tv weight", "start style", "style loss", "start total", "total"),
@@ -50,8 +48,8 @@ def run(options: Options) -> Report:
     rows = [row for row, _ in [*painted, rough, smooth]]
     sheets = Path(read_settings().home) / "bench"
     sheets.mkdir(parents=True, exist_ok=True)
-    draw_sheet([row for _, row in painted]).save(sheets / "style_pictures.png")
-    draw_sheet([[rough[1][0], rough[1][2], smooth[1][2]]]).save(sheets / "style_tv.png")
+    draw_sheet([one for _, row in painted for one in row]).save(sheets / "style_pictures.png")
+    draw_sheet([rough[1][0], rough[1][2], smooth[1][2]]).save(sheets / "style_tv.png")
     notes = [
         *judge(rows),
         "The sheets are style_pictures.png and style_tv.png in its bench folder.",
@@ -63,20 +61,21 @@ def paint(
     styling: Styling, data: Path, content: str, style: str, fields: dict[str, Any], size: int
 ) -> tuple[dict[str, Any], list[Image.Image]]:
     """What it cost and came to; content, style, and the painting."""
-    pictures = [read(data / f"{name}.jpg") for name in (content, style)]
+    pictures = [Image.open(data / f"{name}.jpg").convert("RGB") for name in (content, style)]
     begun = time.process_time()
     result = styling.transfer(pictures[0], pictures[1:], size=size, **fields)
     spent = time.process_time() - begun
     painted = styling.open(result.picture)
-    row = {"content": content, "style": style, **tell(result), "noise": measure_noise(painted)}
+    row = {
+        "content": content,
+        "style": style,
+        **list_losses(result),
+        "noise": measure_noise(painted),
+    }
     return row | {"cpu s": spent}, [*pictures, painted]
 
 
-def read(path: Path) -> Image.Image:
-    return Image.open(path).convert("RGB")
-
-
-def tell(result: TransferResult) -> dict[str, float]:
+def list_losses(result: TransferResult) -> dict[str, float]:
     """Losses of the last size, before its first step and at the end."""
     return {
         "tv weight": result.recipe.tv_weight,
@@ -87,13 +86,6 @@ def tell(result: TransferResult) -> dict[str, float]:
     }
 
 
-def measure_noise(picture: Image.Image) -> float:
-    """The mean size of the Laplacian, in grey levels of 255: how rough it is pixel by pixel."""
-    grey = np.asarray(picture.convert("L"), np.float32)
-    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    return float(np.abs(around - 4 * grey[1:-1, 1:-1]).mean())
-
-
 def judge(rows: Sequence[dict[str, Any]]) -> list[str]:
     """The targets beside what was found; the last two rows are rough and smooth."""
     *painted, rough, smooth = rows
@@ -101,25 +93,9 @@ def judge(rows: Sequence[dict[str, Any]]) -> list[str]:
     slowest = max(row["cpu s"] for row in painted)
     share = smooth["noise"] / rough["noise"]
     return [
-        f"{tell_verdict(fallen == len(painted))}: in {fallen} of {len(painted)} the style's loss "
+        f"{tell(fallen == len(painted))}: in {fallen} of {len(painted)} the style's loss "
         "at the last size more than halves; wanted all",
-        f"{tell_verdict(slowest <= MOST)}: at most {slowest:.0f} s of one core; wanted {MOST:.0f}",
-        f"{tell_verdict(share < 1)}: with a TV weight of {SMOOTH:g} there is {share:.2f} times the "
+        f"{tell(slowest <= MOST)}: at most {slowest:.0f} s of one core; wanted {MOST:.0f}",
+        f"{tell(share < 1)}: with a TV weight of {SMOOTH:g} there is {share:.2f} times the "
         f"noise of {ROUGH:g}; wanted less",
     ]
-
-
-def tell_verdict(met: bool) -> str:
-    return "met" if met else "MISSED"
-
-
-def draw_sheet(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
-    """A row of pictures for each, in cells of one size."""
-    cell = SIDE + GAP
-    sheet = Image.new("RGB", (cell * max(map(len, rows)), cell * len(rows)), "white")
-    for place, row in enumerate(rows):
-        for column, picture in enumerate(row):
-            small = picture.copy()
-            small.thumbnail((SIDE, SIDE))
-            sheet.paste(small, (column * cell, place * cell))
-    return sheet

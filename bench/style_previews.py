@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from bench.options import Options
-from bench.report import Report
+from bench.report import Report, tell
 from services.client.client import Client, Source
 from services.local.stack import running_stack
 from shared.settings import read_settings
@@ -97,7 +97,3 @@ def judge(rows: Sequence[dict[str, Any]]) -> list[str]:
         f"{tell(kept)}: a cancelled job keeps the picture of its last preview",
         "From the event `running`, on one core; the clock of the client.",
     ]
-
-
-def tell(met: bool) -> str:
-    return "met" if met else "MISSED"

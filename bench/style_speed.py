@@ -18,10 +18,10 @@ from torch import nn
 
 from bench.options import Options
 from bench.peers.textbook_style import Rescale, Settings, Textbook, make_network
-from bench.report import Report
+from bench.pictures import open_photo
+from bench.report import Report, tell
 from bench.segment_memory import read_memory
 from shared.settings import read_settings
-from shared.weights import locate
 from workers.style.features import Features, load_features
 from workers.style.painting import Painting, Subject, paint
 from workers.style.pictures import DEVIATION, MEAN, normalise, to_tensor
@@ -82,7 +82,7 @@ def take_some(way: str, size: tuple[int, int]) -> float:
 def make_ours(size: tuple[int, int], steps: int) -> Step:
     """As a job paints."""
     plan, (content, style) = plan_for(size, steps), read_pictures(size)
-    subject = Subject(content, (style,), (1.0,), 1.0, None, "content", 0)
+    subject = Subject(content, styles=(style,), shares=(1.0,))
     painting = Painting(subject, plan, "float32")
     features = load()
 
@@ -129,7 +129,7 @@ def plan_for(size: tuple[int, int], steps: int) -> Plan:
 
 def read_pictures(size: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
     """Content and style, RGB, both of this (width, height)."""
-    photo = Image.open(locate(PHOTO, read_settings().weights)).convert("RGB")
+    photo = open_photo(PHOTO)
     return photo.resize(size), draw_stained_glass().resize(size)
 
 
@@ -164,7 +164,3 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         f"{tell(less)}: {ours['MB peak']:.0f} MB at most, the textbook {textbook['MB peak']:.0f}; "
         "wanted no more",
     ]
-
-
-def tell(met: bool) -> str:
-    return "met" if met else "MISSED"

@@ -18,7 +18,7 @@ import torch
 from gensim.models import Word2Vec
 
 from bench.options import Options
-from bench.report import Report
+from bench.report import Report, tell
 from bench.word_similarity import FILES, correlate, read_pairs
 from workers.text.corpora import WordChoice
 from workers.text.embedding import Method
@@ -118,7 +118,7 @@ def judge(rows: list[dict[str, Any]]) -> list[str]:
         for name in FILES:
             spread = math.hypot(*(row[f"{name} std"] or 0 for row in (ours, peer)))
             chance = spread / math.sqrt(ours["seeds"])  # standard error of the difference
-            verdict = "met" if ours[name] >= peer[name] else "MISSED"
+            verdict = tell(ours[name] >= peer[name])
             notes.append(
                 f"{verdict}: {method} {name} {ours[name]:.3f}, gensim {peer[name]:.3f} "
                 f"({ours[f'{name} pairs']} pairs); wanted no less; "

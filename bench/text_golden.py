@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.options import Options
-from bench.report import Report
+from bench.report import Report, tell
 from bench.text_ingest import open_desk
 from tests.servers import run_postgres
 from tests.workers.text.desk import Desk
@@ -38,8 +38,7 @@ def run(options: Options) -> Report:
             for row in measure(stack.enter_context(open_desk(folder / database, url)), book)
         ]
     notes = [
-        f"{'met' if row['found'] == row['wanted'] else 'MISSED'}: {row['database']}, {row['found']}"
-        for row in rows
+        f"{tell(row['found'] == row['wanted'])}: {row['database']}, {row['found']}" for row in rows
     ]
     return Report("text_golden", COLUMNS, rows, notes)
 

@@ -17,7 +17,7 @@ import httpx2
 from bench.faces_rows import PYTHON, ROOT
 from bench.options import Options
 from bench.peers.text_peers import PEERS
-from bench.report import Report
+from bench.report import Report, tell
 from bench.text_zipf import Language
 from services.local.control import Stack
 from services.local.stack import running_stack
@@ -184,16 +184,12 @@ def _note(rows: list[Row], options: Options) -> list[str]:
     for what in OURS:
         rate = rates[what]
         notes.append(
-            f"{_judge(rate >= 1)}: {what} counts {rate:.2f} times as fast as CountVectorizer.fit; "
+            f"{tell(rate >= 1)}: {what} counts {rate:.2f} times as fast as CountVectorizer.fit; "
             "wanted 1"
         )
         first, *_, last = (row["tokens/s"] for row in rows if f"{what}, up to" in row["what"])
         notes.append(
-            f"{_judge(first / last <= FLAT)}: {what}, a token costs {first / last:.2f} times as "
+            f"{tell(first / last <= FLAT)}: {what}, a token costs {first / last:.2f} times as "
             f"much at the end as at the start; wanted {FLAT} at most"
         )
     return notes
-
-
-def _judge(met: bool) -> str:
-    return "met" if met else "MISSED"

@@ -20,7 +20,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 
 from bench.options import Options
-from bench.report import Report
+from bench.report import Report, tell
 from bench.text_baselines import Pairs, guess_labels, read_names, read_sst2, split_pairs
 from workers.text.classifier import TextClassifier, weigh_labels
 from workers.text.corpora import (
@@ -239,7 +239,7 @@ def read(path: Path) -> str:
 
 
 def judge(finding: Finding) -> str:
-    met = "met" if finding.found <= (finding.wanted or 0.0) else "MISSED"
+    met = tell(finding.found <= (finding.wanted or 0.0))
     return (
         f"{met}: {finding.corpus}, {finding.measure} {finding.found:.3f}; wanted "
         f"{finding.wanted} at most"

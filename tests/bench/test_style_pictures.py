@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from bench.options import Options
-from bench.style_pictures import GAP, SIDE, draw_sheet, judge, measure_noise, run
+from bench.style_bare import SIDE, draw_sheet, measure_noise
+from bench.style_pictures import judge, run
 
 
 def make_row(start: float, end: float, noise: float = 1, seconds: float = 30) -> dict[str, Any]:
@@ -32,16 +33,18 @@ def test_every_style_has_to_halve_its_loss_in_a_minute() -> None:
     assert [one.split(":")[0] for one in verdicts] == ["met", "met", "MISSED"]
 
 
-def test_a_sheet_has_a_cell_for_every_picture_and_changes_none() -> None:
-    colours = [["red", "lime"], ["blue", "white"]]
-    rows = [[Image.new("RGB", (600, 300), one) for one in row] for row in colours]
-    sheet = draw_sheet(rows)
-    cell = SIDE + GAP
-    assert sheet.size == (2 * cell, 2 * cell)
-    assert sheet.getpixel((SIDE // 2, SIDE // 4)) == (255, 0, 0)
-    assert sheet.getpixel((cell + SIDE // 2, SIDE // 4)) == (0, 255, 0)
-    assert sheet.getpixel((SIDE // 2, cell + SIDE // 4)) == (0, 0, 255)
-    assert rows[0][0].size == (600, 300)
+def test_a_sheet_shows_every_picture_small_and_changes_none() -> None:
+    colours = ["red", "lime", "blue", "yellow"]
+    pictures = [Image.new("RGB", (600, 300), one) for one in colours]
+    sheet = draw_sheet(pictures, columns=2)
+    assert 2 * SIDE < sheet.width < 2.2 * SIDE
+    quarters = [
+        (sheet.width * (1 + 2 * x) // 4, sheet.height * (1 + 2 * y) // 4)
+        for y in (0, 1)
+        for x in (0, 1)
+    ]
+    assert [sheet.getpixel(one) for one in quarters] == [ImageColor.getrgb(one) for one in colours]
+    assert pictures[0].size == (600, 300)
 
 
 def test_without_the_data_it_says_what_it_needs() -> None:
