@@ -6,6 +6,7 @@ from torch import nn
 from torchvision.models.vgg import make_layers
 
 from tests.workers.style.networks import draw_convolutions, draw_features
+from tests.workers.style.watches import Stop, stop_after
 from workers.runtime.pretrained import MissingPretrained
 from workers.style import features as features_module
 from workers.style.features import Features, load_features, read_convolutions
@@ -139,20 +140,6 @@ def test_half_the_bits_give_nearly_the_same():
     for name, maps in features.look(pixels, wanted, precision="bfloat16").items():
         assert maps.dtype == torch.bfloat16
         assert (maps - exact[name]).abs().mean() < 0.03 * exact[name].abs().mean()
-
-
-class Stop(Exception):
-    """What a job's watch raises."""
-
-
-def stop_after(calls):
-    left = iter(range(calls))
-
-    def watch():
-        if next(left, None) is None:
-            raise Stop
-
-    return watch
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

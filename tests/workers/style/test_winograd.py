@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from tests.workers.style.watches import Stop, stop_after
 from workers.style import winograd
 from workers.style.stops import ignore
 from workers.style.winograd import Winograd, is_faster
@@ -76,20 +77,6 @@ def test_errors_are_those_of_rounding_with_many_channels():
     exact = F.conv2d(pixels.double(), weight.double(), bias.double(), padding=1)
     found = Winograd(weight, bias).convolve(pixels, False, ignore)
     assert (found - exact).abs().max() < 1e-5 * exact.abs().max()
-
-
-class Stop(Exception):
-    """What a job's watch raises."""
-
-
-def stop_after(calls):
-    left = iter(range(calls))
-
-    def watch():
-        if next(left, None) is None:
-            raise Stop
-
-    return watch
 
 
 def test_a_watch_stops_it_between_blocks_forward_and_backward():
