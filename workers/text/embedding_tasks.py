@@ -74,9 +74,15 @@ def _train(worker: TextWorker, run: Run[EmbedTrainRequest]) -> EmbedTrainResult:
         reporter.report(progress.fraction, step, draw)
 
     def learn() -> EmbedTrainResult:
-        words = len(lexicon.words)
-        how = (report, folder, worker.device, worker.settings.checkpoint_every)
-        trained = train_embedding(options, sentences, words, *how)
+        trained = train_embedding(
+            options,
+            sentences,
+            len(lexicon.words),
+            report,
+            folder,
+            worker.device,
+            worker.settings.checkpoint_every,
+        )
         return _keep(worker, run, lexicon, len(sentences.tokens), trained)
 
     return learn_on(run, folder, learn)
