@@ -20,11 +20,11 @@ DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
 Image.MAX_IMAGE_PIXELS = None
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, paper: str = "white") -> Image.Image:
     """An upright RGB picture without metadata; raises InvalidInput.
 
-    The size is checked before a pixel is decoded. Transparent parts become white, an animation
-    its first frame.
+    The size is checked before a pixel is decoded. Transparent parts become the colour of the
+    paper, an animation its first frame.
     """
     try:
         picture = Image.open(BytesIO(data), formats=FORMATS)
@@ -34,7 +34,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     try:
         picture.load()
         ImageOps.exif_transpose(picture, in_place=True)
-        return _flatten(picture)
+        return _flatten(picture, paper)
     except DAMAGED as error:
         raise InvalidInput(
             "The picture is damaged or incomplete: save it again and upload the new file."
@@ -83,16 +83,16 @@ def _check_size(picture: Image.Image, max_pixels: int) -> None:
         )
 
 
-def _flatten(picture: Image.Image) -> Image.Image:
-    """Any mode to RGB, on white."""
+def _flatten(picture: Image.Image, paper: str) -> Image.Image:
+    """Any mode to RGB, on paper of a colour."""
     if picture.mode.startswith("I"):  # 16 bits of grey, which convert() would clip to 255
         grey = np.asarray(picture).astype(np.int32) >> 8
         return Image.fromarray(grey.clip(0, 255).astype(np.uint8)).convert("RGB")
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
-        paper = Image.new("RGB", layer.size, "white")
-        paper.paste(layer, mask=layer.getchannel("A"))
-        return paper
+        plain = Image.new("RGB", layer.size, paper)
+        plain.paste(layer, mask=layer.getchannel("A"))
+        return plain
     plain = picture.convert("RGB")
     plain.info = {}
     return plain

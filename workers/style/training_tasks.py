@@ -41,7 +41,7 @@ def train(worker: StyleWorker, batch: Sequence[Run[TrainRequest]]) -> list[Train
 def _train(worker: StyleWorker, run: Run[TrainRequest]) -> TrainResult:
     """A worker that is killed goes on from the last checkpoint when the job is claimed again."""
     options = read_options(run.request)
-    style = decode(run.read(run.request.style))
+    style = decode(run.read(run.request.style), worker.settings.max_pixels)
     features = worker.features("vgg16", "max")
     with open_data(worker, run) as data:
         check_memory(options, data, worker.device)

@@ -40,10 +40,10 @@ def begin_all(worker: StyleWorker, batch: Sequence[Run[TransferRequest]]) -> lis
 def begin(worker: StyleWorker, run: Run[TransferRequest]) -> PaintingJob:
     """A killed job goes on from its checkpoint. Raises JobErrors, and Cancelled."""
     request = run.request
-    content = read_picture(run, request.content, "content")
+    content = read_picture(run, request.content, "content", worker.settings.max_pixels)
     plan = make_plan(request, *content.size)
     content = limit(content, (plan.scales[-1].width, plan.scales[-1].height))
-    subject = read_subject(run, plan, content)
+    subject = read_subject(run, plan, content, worker.settings.max_pixels)
     check_memory(plan, subject, worker.device)
     features = worker.features(plan.network, plan.pooling)
     precision = choose_precision(request.precision, worker.device)

@@ -7,6 +7,7 @@ from tests.workers.style.desk import Desk, draw_scene, save
 from workers.style.transfer_tasks import transfer
 
 BLACK = save(Image.new("RGB", (64, 48)))
+CLEAR = save(Image.new("RGBA", (64, 48), (255, 255, 255, 0)))
 DAMAGED = save(draw_scene())[:200]
 
 
@@ -51,6 +52,16 @@ def test_a_file_that_is_gone_is_refused(sqlite_desk: Desk):
     assert (code, "is gone" in told) == ("invalid_input", True)
 
 
+@pytest.mark.parametrize("name", ["content", "styles", "mask"])
+def test_a_picture_over_the_pixel_limit_is_refused(sqlite_desk: Desk, name):
+    limits = sqlite_desk.worker.settings.model_copy(update={"max_pixels": 64 * 64})
+    sqlite_desk.worker.settings = limits
+    large = sqlite_desk.add_picture(draw_scene(65, 64))
+    fields = {name: [large] if name == "styles" else large}
+    code, told = sqlite_desk.refuse(transfer, sqlite_desk.ask(**fields))
+    assert (code, "more than 4096" in told) == ("invalid_input", True)
+
+
 def make_dot(side: int) -> bytes:
     """A mask of 2000 x 1500 pixels with a light square."""
     mask = Image.new("L", (2000, 1500))
@@ -58,7 +69,7 @@ def make_dot(side: int) -> bytes:
     return save(mask)
 
 
-@pytest.mark.parametrize("mask", [BLACK, make_dot(1)], ids=["black", "dot"])
+@pytest.mark.parametrize("mask", [BLACK, CLEAR, make_dot(1)], ids=["black", "clear", "dot"])
 def test_a_mask_with_nothing_to_paint_is_refused(sqlite_desk: Desk, mask):
     code, told = sqlite_desk.refuse(transfer, sqlite_desk.ask(mask=sqlite_desk.add(mask)))
     assert code == "invalid_input"
