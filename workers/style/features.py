@@ -60,8 +60,9 @@ class Features:
         """Maps (N, C, h, w) by layer, of RGB pixels (N, 3, H, W) in [0, 1].
 
         They have the precision asked for, and are channels_last. Nothing runs after the deepest
-        layer wanted. `watch` is called between layers, and on a CPU within large ones, forward
-        and backward; what it raises ends the pass.
+        layer wanted. `watch` is called between layers, and on a CPU within large ones of float32,
+        forward and backward; what it raises ends the pass. In bfloat16 one layer of a large
+        picture may take a CPU seconds.
         """
         return dict(self.walk(pixels, wanted, precision, watch))
 
