@@ -2,6 +2,8 @@
 
 import copy
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from workers.runtime.spooled_data import Watch
 from workers.runtime.tensors import write_parts
 from workers.runtime.training import fix_chance, make_optimiser, pack_optimiser, unpack_optimiser
 from workers.style.contents import Contents, watch_nothing
+from workers.style.convolution import watch_gradient
 from workers.style.features import Features
 from workers.style.losses import find_gram, measure_content, measure_style, measure_tv
 from workers.style.one_pass import OnePass
@@ -120,7 +123,8 @@ class Training:
         with torch.no_grad():
             wanted = look(pixels, [options.content_layer], self.precision, watch)
         half = self.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, half):
+        autocast = torch.autocast(self.device.type, torch.bfloat16, half)
+        with watch_layers(self.network, watch), autocast:
             painted = self.joint(pixels)
         painted = painted.float()
         found = look(painted, options.looked_at, self.precision, watch)
@@ -194,6 +198,23 @@ class Training:
 
     def finish(self) -> Trained:
         return Trained(copy.deepcopy(self.network).cpu().eval(), tuple(self.history))
+
+
+@contextmanager
+def watch_layers(network: nn.Module, watch: Stop) -> Iterator[None]:
+    """In a pass that begins here, `watch` is called after every layer, forward and backward."""
+
+    def look(_layer: nn.Module, _inputs: Any, maps: Tensor) -> None:
+        watch()
+        watch_gradient(maps, watch)
+
+    layers = [module for module in network.modules() if not list(module.children())]
+    hooks = [layer.register_forward_hook(look) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def describe_origin(options: TrainOptions, style: Image.Image, data: Contents) -> dict[str, Any]:

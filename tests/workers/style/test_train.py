@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -169,6 +170,24 @@ def test_a_step_can_be_stopped_between_layers(tmp_path):
     with pytest.raises(Stopped):
         training.advance(stop)
     assert training.step == 1
+
+
+def test_a_step_can_be_stopped_between_layers_of_the_network_forward_and_backward(tmp_path):
+    training = begin(SMALL, tmp_path)
+    network, done = training.network, []
+    layers = [one for one in network.modules() if not list(one.children())]
+    for layer in layers:
+        layer.register_forward_hook(lambda *_: done.append(1))
+    seen = []  # (layers that are done, parameters that have a gradient)
+
+    def look() -> None:
+        seen.append((len(done), sum(one.grad is not None for one in network.parameters())))
+
+    training.advance(look)
+    assert {forward for forward, _ in seen} == set(range(len(layers) + 1))
+    counts = sorted({backward for _, backward in seen})
+    assert max(after - before for before, after in pairwise(counts)) <= 3
+    assert counts[-1] >= len(list(network.parameters())) - 1
 
 
 def test_reports_tell_step_share_and_losses(tmp_path):
