@@ -1,5 +1,6 @@
 """One job that paints a picture anew: what it tells, shows and keeps while it goes on."""
 
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,8 @@ from workers.style.pictures import encode_painting
 from workers.style.transfer_contract import TransferRequest, TransferResult
 
 log = structlog.get_logger()
+
+PREVIEWS = 200  # of a job at most, and the first: 10,000 large ones would take tens of GB
 
 
 class PaintingJob:
@@ -73,9 +76,12 @@ class PaintingJob:
 
     def _choose_preview(self, step: int) -> Callable[[], bytes] | None:
         """The first step is shown at once; then the steps asked for, or else some seconds apart."""
-        every, first = self.run.request.preview_every, not self.has_shown
+        asked, first = self.run.request.preview_every, not self.has_shown
         self.has_shown = True
-        return self._draw if every is None or first or step % every == 0 else None
+        if asked is None or first:
+            return self._draw
+        every = max(asked, math.ceil(self.painting.steps / PREVIEWS))
+        return self._draw if step % every == 0 else None
 
     def _draw(self) -> bytes:
         """The JPEG of a preview, which is the result too if the job is cancelled."""

@@ -74,10 +74,14 @@ class TransferRequest(Message):
         "style", description="content: the style is in brightness alone, the colours stay."
     )
     mask: Picture | None = Field(
-        None, description="Only where it is light, the picture is painted; black: it stays."
+        None,
+        description="Painted is where it is light; where black or transparent, the picture stays.",
     )
     preview_every: int | None = Field(
-        None, ge=1, le=10_000, description="Steps between previews; by default some seconds."
+        None,
+        ge=1,
+        le=10_000,
+        description="Steps between previews, but at least a 200th of all; by default some seconds.",
     )
     precision: Literal["auto", Precision] = Field(
         "auto", description="Of the network. auto: bfloat16 where the hardware is faster so."

@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.workers.style.desk import Desk, draw_noise, draw_scene, draw_stripes, save
 from workers.runtime import reporting
-from workers.style import colours
+from workers.style import colours, painting_job
 from workers.style.pictures import encode_painting
 from workers.style.recipe import make_plan
 from workers.style.transfer_contract import Preset, TransferResult
@@ -105,6 +105,13 @@ def test_previews_come_at_the_steps_asked_for(sqlite_desk: Desk, every, shown):
     sizes = [sqlite_desk.open_picture(one).width for one in sqlite_desk.previews]
     # after the last step at 32 pixels the painting is at the next size
     assert sizes == [32 if step < 4 else 64 for step in shown]
+
+
+def test_of_more_previews_than_are_kept_only_some_come(sqlite_desk: Desk, monkeypatch):
+    monkeypatch.setattr(painting_job, "PREVIEWS", 4)
+    sqlite_desk.do(transfer, sqlite_desk.ask(steps=9, preview_every=1))
+    events = enumerate(sqlite_desk.steps, start=1)
+    assert [step for step, event in events if event["preview"]] == [1, 3, 6, 9]
 
 
 def test_previews_come_some_seconds_apart_if_nothing_is_asked(sqlite_desk: Desk, monkeypatch):
