@@ -169,7 +169,7 @@ class Painting:
         self.history.append(make_losses(*losses) if finite else self.history[-1])
         self.step += 1
         if last and not self.is_over():
-            painted = self.canvas.look().detach()
+            painted = self.canvas.picture.detach()  # which the next mixes with the content
             self._open(self.scale + 1)
             self.canvas.begin_as(painted)
 

@@ -158,6 +158,21 @@ def test_a_region_that_is_all_light_is_the_whole(features):
     assert masked.history[-1].total == pytest.approx(whole.history[-1].total, rel=1e-2)
 
 
+def test_a_soft_region_is_as_strong_at_the_next_scale(features):
+    grey = Image.new("L", (64, 48), 64)
+    painting = make_painting(region=grey, start="noise", steps=2, scales=2, learning_rate=1e-9)
+
+    def measure_change() -> float:
+        size = painting.canvas.scale.width, painting.canvas.scale.height
+        content = to_tensor(draw_scene().resize(size))
+        return float((painting.canvas.show() - content).abs().mean())
+
+    coarse = measure_change()
+    paint([painting], features, ignore)
+    assert painting.scale == 1
+    assert measure_change() == pytest.approx(coarse, rel=0.2)
+
+
 def test_a_dot_of_a_region_is_painted_at_all_scales(features):
     dot = Image.new("L", (64, 48))
     dot.putpixel((40, 20), 9)
