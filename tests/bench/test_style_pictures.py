@@ -1,5 +1,7 @@
 """Paintings are measured by their losses and their noise, and shown beside what they are of."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image, ImageColor
 from bench.options import Options
 from bench.style_bare import SIDE, draw_sheet, measure_noise
 from bench.style_pictures import judge, run
+from shared.settings import Settings
 
 
 def make_row(start: float, end: float, noise: float = 1, seconds: float = 30) -> dict[str, Any]:
@@ -45,6 +48,41 @@ def test_a_sheet_shows_every_picture_small_and_changes_none() -> None:
     ]
     assert [sheet.getpixel(one) for one in quarters] == [ImageColor.getrgb(one) for one in colours]
     assert pictures[0].size == (600, 300)
+
+
+def test_total_variation_is_compared_where_its_published_weight_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    noise = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
+
+    class Recorder:
+        def __init__(self, folder: Path) -> None:
+            assert folder.is_dir()
+
+        def transfer(self, *pictures: Any, **fields: Any) -> SimpleNamespace:
+            assert len(pictures) == 2
+            asked.append(fields)
+            recipe = SimpleNamespace(tv_weight=fields.get("tv_weight"))
+            start, losses = (SimpleNamespace(style=one, total=one) for one in (9.0, 1.0))
+            return SimpleNamespace(picture="one", recipe=recipe, start=start, losses=losses)
+
+        def open(self, blob_id: str) -> Image.Image:
+            assert blob_id == "one"
+            return Image.fromarray(noise)
+
+    monkeypatch.setattr("bench.style_pictures.Styling", Recorder)
+    monkeypatch.setattr("bench.style_pictures.read_settings", lambda: Settings(home=tmp_path))
+    for name in ("golden_gate", "mosaic"):
+        Image.fromarray(noise).save(tmp_path / f"{name}.jpg")
+    run(Options("style_pictures", quick=True, seconds=1, repeats=1, only=(), data=tmp_path))
+    published = {"preset": "d2l_v2", "steps": 150, "size": 96}
+    compared = [{**published, "tv_weight": weight} for weight in (0, 10)]
+    assert asked == [{"size": 96}, *compared]
+    assert {file.name for file in (tmp_path / "bench").iterdir()} == {
+        "style_pictures.png",
+        "style_tv.png",
+    }
 
 
 def test_without_the_data_it_says_what_it_needs() -> None:
