@@ -1,5 +1,6 @@
 """What a process of the style worker keeps in memory."""
 
+from collections import OrderedDict
 from contextlib import suppress
 
 from PIL import Image
@@ -22,11 +23,12 @@ from workers.style.stops import ignore
 from workers.style.transfer_contract import TRANSFER, TransferRequest
 
 WORKER = "style"  # its name in the registry of models
+NETWORKS = 2  # that stay loaded: one takes up to 400 MB with all forms of its filters
 GREY = Image.new("RGB", (256, 256), "grey")
 
 
 class StyleWorker:
-    """One object in each process; networks stay loaded once a job asked for them."""
+    """One object in each process; the networks that jobs asked for last stay loaded."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -35,13 +37,16 @@ class StyleWorker:
         self.blobs = Blobs(settings.blobs, self.sessions)
         self.models = TrainedModels(WORKER, self.sessions, self.blobs)
         self.painters = Painters(self.models, self.device)
-        self._features: dict[tuple[Network, Pooling], Features] = {}
+        self._features: OrderedDict[tuple[Network, Pooling], Features] = OrderedDict()
 
     def features(self, network: Network, pooling: Pooling) -> Features:
-        """Loaded when they are first asked for. Raises MissingPretrained."""
+        """Loaded if they are not among those asked for last. Raises MissingPretrained."""
         key = network, pooling
         if key not in self._features:
             self._features[key] = load_features(*key, self.settings.weights, self.device)
+        self._features.move_to_end(key)
+        while len(self._features) > NETWORKS:
+            self._features.popitem(last=False)
         return self._features[key]
 
     def count_together(self, task: Task) -> int:

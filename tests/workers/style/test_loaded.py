@@ -1,6 +1,7 @@
 """What a process of the style worker keeps in memory, and how many jobs it does at once."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +9,9 @@ import torch
 from shared.settings import Settings
 from tests.workers.style.desk import Desk
 from workers.runtime.pretrained import MissingPretrained
+from workers.style import loaded
+from workers.style.features import Features
+from workers.style.fields import Network, Pooling
 from workers.style.loaded import StyleWorker
 from workers.style.training_contract import APPLY
 from workers.style.transfer_contract import TRANSFER
@@ -18,6 +22,21 @@ def test_a_network_is_loaded_once(sqlite_desk: Desk):
     first = worker.features("vgg16", "max")
     assert worker.features("vgg16", "max") is first
     assert worker.features("vgg16", "average") is not first
+
+
+def test_the_networks_used_last_stay_loaded(sqlite_desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    worker, built = sqlite_desk.worker, list[tuple[str, str]]()
+    load = loaded.load_features
+
+    def count(network: Network, pooling: Pooling, *rest: Any) -> Features:
+        built.append((network, pooling))
+        return load("vgg16", pooling, *rest)
+
+    monkeypatch.setattr(loaded, "load_features", count)
+    first, second, third = ("vgg16", "max"), ("vgg16", "average"), ("vgg19", "max")
+    for asked in (first, second, first, third, first, second):
+        worker.features(*asked)
+    assert built == [first, second, third, second]
 
 
 def test_a_network_that_is_not_there_is_told(sqlite_desk: Desk):
