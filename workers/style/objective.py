@@ -34,6 +34,8 @@ def measure(
 ) -> Tensor:
     """Content, style and total variation of each of `normalise`d (N, 3, H, W), weighted: (N, 3).
 
+    In 64 bits, so that any weights are numbers, also times those that bring them back to 1.
+
     The plans watch the same layers and have the same cost; either all have a region, or none. In
     one, content is the mean over the region, and total variation, which is 0 elsewhere or
     constant, is divided by its share of the picture, so that the weights mean what they do
@@ -56,7 +58,8 @@ def measure(
     if region is not None:
         tv = tv / region.mean(dim=(1, 2, 3))
     weights = [[one.content_weight, one.style_weight, one.tv_weight] for one in plans]
-    return torch.stack([apart, manner, tv], dim=1) * pictures.new_tensor(weights)
+    losses = torch.stack([apart, manner, tv], dim=1).double()
+    return losses * losses.new_tensor(weights)
 
 
 def _compare(found: Tensor, wanted: Sequence[Tensor], region: Tensor | None) -> Tensor:

@@ -16,7 +16,7 @@ from workers.runtime.checkpoints import read_checkpoint
 from workers.runtime.run import InvalidInput
 from workers.runtime.tensors import write_parts
 from workers.style.canvas import Canvas, resize
-from workers.style.descent import NoWayBack, make_descent
+from workers.style.descent import Measure, Measured, NoWayBack, make_descent
 from workers.style.features import Features
 from workers.style.fields import Losses, Precision
 from workers.style.objective import Targets, measure
@@ -96,8 +96,13 @@ class Painting:
 
     @property
     def key(self) -> Hashable:
-        """What paintings have in common that one pass can advance together."""
+        """What paintings have in common that one pass can advance together.
+
+        L-BFGS measures a picture several times in a step, so one of its paintings goes alone.
+        """
         plan = self.plan
+        if plan.optimiser == "lbfgs":
+            return self
         size, masked = self.canvas.picture.shape, self.canvas.region is not None
         network = plan.network, plan.pooling, self.precision
         return size, masked, network, plan.watched_content, plan.watched_style, plan.cost
@@ -149,24 +154,19 @@ class Painting:
         maps = features.look(content, layers, precision, watch) if layers else {}
         return Targets(maps, grams, canvas.region)
 
-    def advance(self, losses: Sequence[float], gradient: Tensor) -> None:
+    def advance(self, measure_now: Measure) -> None:
         """One step of the optimiser, and to the next scale after the last of one.
 
-        `losses` are content, style and total variation of the picture as it is, and `gradient` is
-        that of its pixels. If they are no numbers, and the optimiser cannot go back, the painting
-        has `failed`.
+        If the losses are no numbers, the painting has `failed`.
         """
         place, scale = self.step - self._count_before(), self.plan.scales[self.scale]
-        self.canvas.picture.grad = gradient
         rate, last = self.plan.find_rate(self.scale, place), place == scale.steps - 1
         try:
-            self.descent.step(sum(losses), rate, last)
+            found = self.descent.step(measure_now, rate)
         except NoWayBack:
             self.failed = InvalidInput(DIVERGED)
             return
-        self.canvas.picture.grad = None
-        finite = math.isfinite(sum(losses))
-        self.history.append(make_losses(*losses) if finite else self.history[-1])
+        self.history.append(make_losses(*found.losses))
         self.step += 1
         if last and not self.is_over():
             painted = self.canvas.picture.detach()  # which the next mixes with the content
@@ -211,15 +211,24 @@ def paint(paintings: Sequence[Painting], features: Features, watch: Stop) -> Non
     What comes out is as if each were painted alone. One that diverges has `failed`, and the
     others go on. `watch` is called often and may raise: then no step was made.
     """
+    if len(paintings) == 1:
+        paintings[0].advance(lambda: _measure(paintings, features, watch)[0])
+        return
+    found = iter(_measure(paintings, features, watch))
+    for one in paintings:
+        one.advance(lambda: next(found))
+
+
+def _measure(paintings: Sequence[Painting], features: Features, watch: Stop) -> list[Measured]:
     precision, plans = paintings[0].precision, [one.plan for one in paintings]
     targets = [_prepare(one, features, watch) for one in paintings]
     shown = torch.cat([one.canvas.look() for one in paintings])
     losses = measure(shown, plans, targets, features, precision, watch)
     pictures = [one.canvas.picture for one in paintings]
-    units = losses.new_tensor([_find_unit(one) for one in paintings])
-    gradients = torch.autograd.grad((losses.sum(dim=1) * units).sum(), pictures)
-    for one, own, gradient in zip(paintings, losses.tolist(), gradients, strict=True):
-        one.advance(own, gradient)
+    values = losses.sum(dim=1) * losses.new_tensor([_find_unit(one) for one in paintings])
+    gradients = torch.autograd.grad(values.sum(), pictures)
+    rows = zip(losses.tolist(), values.tolist(), gradients, strict=True)
+    return [Measured(own, value, gradient) for own, value, gradient in rows]
 
 
 def _prepare(painting: Painting, features: Features, watch: Stop) -> Targets:

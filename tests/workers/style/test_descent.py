@@ -1,23 +1,34 @@
-"""A picture goes down its gradient, also where L-BFGS oversteps."""
+"""A picture goes down its gradient; by L-BFGS never up, and never to where nothing was measured."""
 
 import pytest
 import torch
 from torch import nn
 
-from workers.style.descent import NoWayBack, make_descent
+from workers.style.descent import PATIENCE, TRIES, Measured, NoWayBack, make_descent
+
+START = torch.tensor([-1.2, 1.0])
 
 
-def descend(measure, start, name, steps, rate):
-    """(the loss of what comes out, the losses on the way)."""
-    picture = nn.Parameter(start.clone())
-    descent = make_descent(name, picture)
-    losses = []
-    for step in range(steps):
-        loss = measure(picture)
-        [picture.grad] = torch.autograd.grad(loss, [picture])
-        descent.step(loss.item(), rate, step == steps - 1)
-        losses.append(loss.item())
-    return measure(picture).item(), losses
+class Walk:
+    """Notes what is measured on the way."""
+
+    def __init__(self, function, start=START, name="lbfgs"):
+        self.function, self.picture = function, nn.Parameter(start.clone())
+        self.descent = make_descent(name, self.picture)
+        self.calls = 0
+        self.tried = []
+
+    def measure(self):
+        self.calls += 1
+        loss = self.function(self.picture)
+        [gradient] = torch.autograd.grad(loss, [self.picture])
+        self.tried.append(loss.item())
+        return Measured([0, loss.item(), 0], loss.item(), gradient)
+
+    def go(self, steps, rate=1.0):
+        """The losses before each step, and after all."""
+        losses = [self.descent.step(self.measure, rate).value for _ in range(steps)]
+        return [*losses, self.function(self.picture).item()]
 
 
 def valley(point):
@@ -31,70 +42,92 @@ def steep(point):
     return (point**4).sum() + 1e-3 * point.cosh().sum()
 
 
-@pytest.mark.parametrize(("name", "rate"), [("adam", 0.05), ("lbfgs", 1.0)])
-def test_a_valley_is_descended(name, rate):
-    end, losses = descend(valley, torch.tensor([-1.2, 1.0]), name, 600, rate)
-    assert end < losses[0] / 100
+def hole(point):
+    """A number at 1 alone."""
+    return point.sum() + (0.0 if point.item() == 1 else float("inf"))
 
 
-@pytest.mark.parametrize("rate", [1.0, 10.0, 100.0])
-def test_lbfgs_goes_back_where_it_oversteps(rate):
-    end, losses = descend(steep, torch.tensor([3.0, -2.0, 0.5]), "lbfgs", 300, rate)
-    assert max(losses) > losses[0] or rate == 1.0  # it did overstep
-    assert end < losses[0] / 10
+@pytest.mark.parametrize(("name", "rate", "steps"), [("adam", 0.05, 600), ("lbfgs", 1.0, 60)])
+def test_a_valley_is_descended(name, rate, steps):
+    losses = Walk(valley, name=name).go(steps, rate)
+    assert losses[-1] < losses[0] / 100
 
 
-@pytest.mark.parametrize("steps", range(2, 40))
-def test_lbfgs_never_ends_on_a_worse_picture(steps):
-    end, losses = descend(valley, torch.tensor([-1.2, 1.0]), "lbfgs", steps, 50.0)
-    assert end <= 1.5 * losses[0]
+@pytest.mark.parametrize("function", [valley, steep])
+@pytest.mark.parametrize("rate", [0.01, 1.0, 10.0, 100.0])
+def test_lbfgs_never_goes_up(function, rate):
+    losses = Walk(function).go(60, rate)
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0] / 10
+
+
+def test_lbfgs_ends_each_step_where_it_measured():
+    walk = Walk(valley)
+    for _ in range(20):
+        [_, end] = walk.go(1)
+        assert end == min(walk.tried)
+
+
+def test_a_search_of_lbfgs_is_bounded():
+    walk = Walk(lambda point: -point.sum())  # down for ever
+    for _ in range(5):
+        before = walk.calls
+        walk.go(1)
+        assert 0 < walk.calls - before <= TRIES + 1
 
 
 def test_lbfgs_recovers_from_what_is_no_number():
     def cliff(point):
         return (point - 3).square().sum().sqrt() - 0.01 * (1 - point).log().sum()
 
-    end, losses = descend(cliff, torch.tensor([-5.0, -4.0]), "lbfgs", 100, 20.0)
-    assert any(loss != loss for loss in losses)
-    assert end < losses[0]
+    walk = Walk(cliff, torch.tensor([-5.0, -4.0]))
+    losses = walk.go(100, 1000.0)
+    assert any(loss != loss for loss in walk.tried)
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.6 * losses[0]
 
 
 @pytest.mark.parametrize("name", ["adam", "lbfgs"])
 def test_a_loss_that_is_no_number_from_the_start_is_told(name):
     with pytest.raises(NoWayBack):
-        descend(lambda point: point.sum() * float("nan"), torch.ones(2), name, 3, 1.0)
+        Walk(lambda point: point.sum() * float("nan"), torch.ones(2), name).go(1)
 
 
-def test_lbfgs_stays_where_every_step_is_too_long():
-    def hole(point):
-        return point.sum() + (0.0 if point.item() == 1 else float("inf"))
+def test_lbfgs_stays_where_there_is_no_way_down_and_no_longer_measures():
+    walk = Walk(hole, torch.tensor([1.0]))
+    assert walk.go(41) == [1.0] * 42
+    assert walk.tried == [1.0] + [float("inf")] * PATIENCE
 
-    end, losses = descend(hole, torch.tensor([1.0]), "lbfgs", 41, 1.0)
-    assert end == losses[0] == 1
-    assert losses[1] == float("inf")
+
+def test_what_ends_a_search_leaves_the_picture_as_it_was():
+    walk = Walk(valley)
+    walk.go(3)
+    before = walk.picture.detach().clone()
+
+    def measure():
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        walk.descent.step(measure, 1.0)
+    assert torch.equal(walk.picture.detach(), before)
+    losses = walk.go(10)
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("name", ["adam", "lbfgs"])
 def test_nothing_moves_without_a_gradient(name):
-    picture = nn.Parameter(torch.ones(3))
-    descent = make_descent(name, picture)
-    for _ in range(3):
-        picture.grad = torch.zeros(3)
-        descent.step(0.0, 1.0, False)
-    assert torch.equal(picture.detach(), torch.ones(3))
+    walk = Walk(lambda point: point.sum() * 0, torch.ones(3), name)
+    walk.go(3)
+    assert torch.equal(walk.picture.detach(), torch.ones(3))
 
 
 def test_adam_goes_on_from_its_state():
-    def run(steps, halfway):
-        picture = nn.Parameter(torch.tensor([-1.2, 1.0]))
-        descent = make_descent("adam", picture)
-        for step in range(steps):
-            if step == halfway:
-                kept = descent.pack()
-                descent = make_descent("adam", picture)
-                descent.unpack(kept)
-            [picture.grad] = torch.autograd.grad(valley(picture), [picture])
-            descent.step(1.0, 0.1, False)
-        return picture.detach()
-
-    assert torch.equal(run(20, halfway=7), run(20, halfway=None))
+    whole, halved = Walk(valley, name="adam"), Walk(valley, name="adam")
+    whole.go(20, 0.1)
+    halved.go(7, 0.1)
+    kept = halved.descent.pack()
+    halved.descent = make_descent("adam", halved.picture)
+    halved.descent.unpack(kept)
+    halved.go(13, 0.1)
+    assert torch.equal(halved.picture, whole.picture)

@@ -23,7 +23,7 @@ def weigh(features, picture, *paintings):
     pictures = torch.cat([normalise(to_tensor(picture))] * len(paintings))
     targets = [one.find_targets(features, "float32", ignore) for one in paintings]
     plans = [one.plan for one in paintings]
-    return measure(pictures, plans, targets, features, "float32", ignore)
+    return measure(pictures, plans, targets, features, "float32", ignore).float()
 
 
 @pytest.mark.parametrize("cost", ["d2l", "ng"])

@@ -123,6 +123,19 @@ def test_a_killed_painting_goes_on_as_if_it_had_not_stopped(always_saving: Desk,
     assert desk.list_checkpoints() == []
 
 
+@pytest.mark.parametrize("start", ["content", "noise"])
+@pytest.mark.parametrize("strength", [1, 100])
+def test_what_l_bfgs_shows_is_better_than_the_start(sqlite_desk: Desk, start, strength):
+    request = sqlite_desk.ask(preset="gatys", steps=40, start=start, strength=strength)
+    for step in range(1, 16, 2):
+        run = sqlite_desk.make(request.model_copy(update={"preview_every": step}))
+        sqlite_desk.steps.clear()
+        run.stop_requested = stop_after(sqlite_desk, step)
+        transfer(sqlite_desk.worker, [run])
+        assert isinstance(run.kept, TransferResult)
+        assert run.kept.losses.total < run.kept.start.total
+
+
 def test_l_bfgs_goes_on_with_an_empty_memory(always_saving: Desk):
     request = always_saving.ask(optimiser="lbfgs")
     result = stop_and_go_on(always_saving, request, 5)
