@@ -1,6 +1,7 @@
 """Layers of VGG networks: their names, by which a recipe says what is compared, and sizes."""
 
 from collections.abc import Collection
+from itertools import pairwise
 
 from workers.runtime.vgg16 import WIDTHS
 from workers.style.fields import Network
@@ -29,7 +30,23 @@ def check_layers(network: Network, names: Collection[str]) -> None:
 
 def count_features(layers: tuple[str, ...], network: Network = "vgg16") -> float:
     """The numbers that a network makes of each pixel, down to the deepest of these layers."""
+    return sum((WIDTHS[stage] / 4**stage for stage in _list_stages(layers, network)), 0.0)
+
+
+def count_maps(layer: str) -> float:
+    """The numbers that a layer itself makes of each pixel."""
+    stage = int(layer[4])
+    return WIDTHS[stage - 1] / 4.0 ** (stage if layer.startswith("pool") else stage - 1)
+
+
+def count_filters(layers: tuple[str, ...], network: Network = "vgg16") -> list[int]:
+    """Of each convolution, down to the deepest of these layers; each has 3 x 3 weights."""
+    widths = [3, *(WIDTHS[stage] for stage in _list_stages(layers, network))]
+    return [before * after for before, after in pairwise(widths)]
+
+
+def _list_stages(layers: tuple[str, ...], network: Network) -> list[int]:
+    """From 0, of each convolution down to the deepest of these layers."""
     known = list_layers(network)
     passed = known[: max(map(known.index, layers)) + 1]
-    stages = [int(name.removeprefix("conv")[0]) - 1 for name in passed if name.startswith("conv")]
-    return sum((WIDTHS[stage] / 4**stage for stage in stages), 0.0)
+    return [int(name.removeprefix("conv")[0]) - 1 for name in passed if name.startswith("conv")]

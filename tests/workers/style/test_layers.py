@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision.models import vgg16, vgg19
 
-from workers.style.layers import check_layers, list_layers
+from workers.style.layers import check_layers, count_filters, count_maps, list_layers
 
 
 def test_vgg16_has_thirteen_convolutions_in_five_stages():
@@ -21,6 +21,19 @@ def test_the_kinds_of_layers_follow_each_other_as_torchvisions(network, build):
     with torch.device("meta"):  # weights are of no interest
         theirs = [kinds[type(module)] for module in build().features]
     assert [name[:4] for name in list_layers(network)] == theirs
+
+
+def test_maps_of_a_layer_are_counted_by_pixels():
+    found = [count_maps(layer) for layer in ("conv1_2", "pool1", "relu3_1", "pool5")]
+    assert found == [64, 64 / 4, 256 / 16, 512 / 1024]
+
+
+def test_filters_are_counted_down_to_the_deepest_layer():
+    assert count_filters(("relu2_1", "conv1_1")) == [3 * 64, 64 * 64, 64 * 128]
+    with torch.device("meta"):
+        theirs = [one for one in vgg19().features if isinstance(one, nn.Conv2d)]
+    own = count_filters(("conv5_4",), "vgg19")
+    assert own == [one.in_channels * one.out_channels for one in theirs]
 
 
 def test_a_layer_that_is_not_there_is_named_with_those_that_are():

@@ -9,6 +9,7 @@ from PIL import Image
 from tests.workers.style.desk import Desk, draw_scene
 from workers.runtime import memory
 from workers.runtime.run import TooLarge
+from workers.style.layers import list_layers
 from workers.style.painting import Subject
 from workers.style.recipe import Plan, make_plan
 from workers.style.transfer_contract import TransferRequest
@@ -32,22 +33,39 @@ def plan_for(width: int, height: int, *styles: Image.Image, **fields) -> tuple[P
 @pytest.mark.parametrize(
     ("longer", "preset", "measured"),
     [
-        (256, "quick", 172),
-        (512, "quick", 528),
-        (1024, "quick", 1794),
-        (512, "d2l_v2", 528),
-        (512, "gatys", 515),
-        (1024, "gatys", 1603),
+        (256, "quick", 212),
+        (512, "quick", 500),
+        (1024, "quick", 1566),
+        (256, "d2l_v2", 394),
+        (512, "d2l_v2", 607),
+        (512, "gatys", 665),
     ],
 )
 def test_what_a_step_takes_is_what_was_measured(longer, preset, measured):
-    """MB at the peak beyond those before, of the resident set, in two steps of VGG16.
+    """MB at the peak beyond those before, of the resident set, in the first two steps of VGG16.
 
     L-BFGS had not filled its memory then.
     """
     plan, subject = plan_for(longer, longer * 3 // 4, draw_scene(), preset=preset)
     assert count_bytes(plan, subject, longer) / MIB == pytest.approx(measured, rel=0.35)
     assert count_bytes(plan, subject, longer) / MIB > 0.98 * measured
+
+
+@pytest.mark.parametrize(
+    ("kinds", "both", "measured"), [(("relu",), False, 1367), (("conv", "relu"), True, 2082)]
+)
+def test_what_comparing_all_layers_takes_is_what_was_measured(kinds, both, measured):
+    """MB at the peak beyond those before; the larger in a region, and 1907 without one."""
+    layers = [name for name in list_layers("vgg16") if name.startswith(kinds)]
+    styles = {"style_layers": layers} if both else {}
+    plan, subject = plan_for(512, 384, draw_scene(), content_layers=layers, **styles)
+    assert 1 < count_bytes(plan, subject, 512) / MIB / measured < 1.1
+
+
+def test_what_l_bfgs_keeps_is_counted_before_it_is_there():
+    """MB at the peak beyond those before, in the first two steps, which keep two pairs of ten."""
+    plan, subject = plan_for(1024, 768, draw_scene(), preset="gatys")
+    assert 1544 < count_bytes(plan, subject, 1024) / MIB < 1544 + 1024
 
 
 def test_what_looking_at_a_large_style_takes_is_what_was_measured():
