@@ -29,7 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ["text", "embed", "project", "words", "--picture", FILE],
         ["text", "embed", "export", "words", FILE],
         ["text", "vocab", "export", "poems", FILE],
-        ["style", "corpus.txt", "corpus.txt", "--curve", FILE],
+        ["style", "corpus.txt", "corpus.txt", "--curve", f"{FILE}.png"],
         ["segment", "export", "selfie", "--output", FILE],
     ],
     ids=" ".join,
