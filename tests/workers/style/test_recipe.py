@@ -4,7 +4,7 @@ import pytest
 
 from tests.workers.style.painted import ask
 from workers.runtime.run import InvalidInput
-from workers.style.recipe import LOUDER, PRESETS, fit_style, make_plan, share_styles
+from workers.style.recipe import PRESETS, fit_style, make_plan, share_styles
 
 
 def plan(width=900, height=600, **options):
@@ -24,7 +24,7 @@ def test_the_first_edition_of_the_book_paints_at_half_and_at_full_size():
     made = plan(preset="d2l_v1")
     assert list_scales(made) == [(225, 150, 500), (450, 300, 300)]
     assert made.decay_every == (200, 100)
-    weights = 1, 1e3 * LOUDER, 10
+    weights = 1, 1e4, 10
     assert (made.content_weight, made.style_weight, made.tv_weight) == weights
     assert [made.find_rate(0, step) for step in (0, 199, 200, 400)] == pytest.approx(
         [1e-2, 1e-2, 1e-3, 1e-4]
