@@ -62,8 +62,8 @@ PRESETS: dict[Preset, Defaults] = {
         content_layers=_LAST_OF_STAGE_4,
         style_layers=_D2L_STYLE,
         content_weight=1.0,
-        # The book's 1e3 belongs to layers that are not made equally loud, and hardly shows here; ten
-        # times that, as its second edition has it, does.
+        # The book's 1e3 belongs to layers that are not made equally loud, and hardly shows
+        # here; ten times that, as its second edition has it, does.
         style_weight=1e4,
         tv_weight=10.0,
         cost="d2l",
